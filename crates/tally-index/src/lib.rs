@@ -1,0 +1,1 @@
+//! Projections of the log in sled, and the queries over them

@@ -1,0 +1,1 @@
+//! Generated messages and services of tally.v1, and their descriptor set

@@ -1,0 +1,1 @@
+//! Sequencer, gRPC services, access and audit of the ledger

@@ -1,0 +1,1 @@
+//! Builders, simulated clock and disk, for tests only

@@ -1,0 +1,2 @@
+//! The `tally` command line.
+fn main() {}
