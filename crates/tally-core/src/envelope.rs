@@ -201,7 +201,8 @@ mod tests {
     fn envelopes_come_back_from_their_json() {
         let envelope = Envelope { payload: vec![0xFB, 0xFF, 0], key_id: KeyId::new([0xAB; 32]), signature: [0xFE; 64] };
         let json = envelope.to_dsse_json();
-        let begin = r#"{"payload":"+/8A","payloadType":"application/vnd.tally.event.v1+protobuf","signatures":[{"keyid":"abab"#;
+        let begin =
+            r#"{"payload":"+/8A","payloadType":"application/vnd.tally.event.v1+protobuf","signatures":[{"keyid":"abab"#;
         assert!(json.starts_with(begin), "{json}");
         assert_eq!(Envelope::try_from(DsseEnvelope::parse(&json).unwrap()).unwrap(), envelope);
     }

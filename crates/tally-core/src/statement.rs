@@ -242,12 +242,7 @@ impl<'a> Header<'a, '_> {
         }
     }
 
-    fn required<T>(
-        &mut self,
-        number: u32,
-        name: &str,
-        parse: impl Fn(&[u8]) -> Result<T, Problem>,
-    ) -> Option<T> {
+    fn required<T>(&mut self, number: u32, name: &str, parse: impl Fn(&[u8]) -> Result<T, Problem>) -> Option<T> {
         let Some(bytes) = self.bytes(number) else {
             self.missing(name);
             return None;

@@ -21,7 +21,7 @@ const _: () = {
 /// Why a text has no id, or does not stand in a canonical statement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TextError {
-    /// A control character (General_Category Cc), also one that is a blank.
+    /// A control character (General_Category Cc) that is no White_Space: tabs and line ends are blanks.
     #[error("control character U+{point:04X} at byte {at}")]
     Control {
         /// The code point.
@@ -58,13 +58,13 @@ pub enum TextError {
 /// NFKC; full upper case; × to X; White_Space and Default_Ignorable_Code_Point removed; NFKC again. N(N(x)) = N(x).
 ///
 /// # Errors
-/// A control, unassigned or private-use character anywhere in `text`, or nothing left.
+/// A control (unless it is White_Space), unassigned or private-use character anywhere in `text`, or nothing left.
 ///
 /// Source: FORMAT, section 2.
 pub fn normalise(text: &str) -> Result<String, TextError> {
     for (at, character) in text.char_indices() {
         let point = u32::from(character);
-        if contains(CONTROL, point) {
+        if contains(CONTROL, point) && !contains(WHITE_SPACE, point) {
             return Err(TextError::Control { point, at });
         }
         if contains(UNASSIGNED, point) {
@@ -78,10 +78,11 @@ pub fn normalise(text: &str) -> Result<String, TextError> {
     for character in text.nfkc() {
         push_upper(character, &mut folded);
     }
-    let kept = folded.chars().map(|character| if character == '\u{D7}' { 'X' } else { character }).filter(|character| {
-        let point = u32::from(*character);
-        !contains(WHITE_SPACE, point) && !contains(DEFAULT_IGNORABLE, point)
-    });
+    let kept =
+        folded.chars().map(|character| if character == '\u{D7}' { 'X' } else { character }).filter(|character| {
+            let point = u32::from(*character);
+            !contains(WHITE_SPACE, point) && !contains(DEFAULT_IGNORABLE, point)
+        });
     let normalised: String = kept.nfkc().collect();
     if normalised.is_empty() { Err(TextError::Empty) } else { Ok(normalised) }
 }
@@ -156,7 +157,8 @@ mod tests {
         let company = ["", "\u{301}", "\u{345}", "\u{308}\u{301}", "A", "i", "\u{1161}", "\u{AD}\u{30C}", " \u{307}"];
         for character in (0..=0x10_FFFF).filter_map(char::from_u32).filter(|&character| is_nameable(character)) {
             // Nothing composes with ideographs, and Hangul syllables only with jamo: those stand alone.
-            let is_east_asian = matches!(u32::from(character), 0x3400..=0xA48F | 0xAC00..=0xD7A3 | 0x1_7000..=0x1_8DFF | 0x2_0000..);
+            let is_east_asian =
+                matches!(u32::from(character), 0x3400..=0xA48F | 0xAC00..=0xD7A3 | 0x1_7000..=0x1_8DFF | 0x2_0000..);
             for other in if is_east_asian { &company[..1] } else { &company[..] } {
                 for text in [format!("{character}{other}"), format!("{other}{character}")] {
                     let Ok(once) = normalise(&text) else { continue };
@@ -197,7 +199,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_on_a_plate_has_no_id() {
         assert_eq!(normalise("A\u{1F}B"), Err(TextError::Control { point: 0x1F, at: 1 }));
-        assert_eq!(normalise("煤\tB"), Err(TextError::Control { point: 9, at: 3 }));
+        assert_eq!(normalise("煤\0B"), Err(TextError::Control { point: 0, at: 3 }));
+        assert_eq!(normalise("煤\t\u{85}B\r\n").as_deref(), Ok("煤B"));
         assert_eq!(normalise("\u{E000}"), Err(TextError::PrivateUse { point: 0xE000, at: 0 }));
         assert_eq!(normalise("\u{378}"), Err(TextError::Unassigned { point: 0x378, at: 0 }));
         assert_eq!(normalise("\u{FFFF}"), Err(TextError::Unassigned { point: 0xFFFF, at: 0 }));

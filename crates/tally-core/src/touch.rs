@@ -102,12 +102,7 @@ impl HeadValue {
     ///
     /// # Errors
     /// [`LinkError`] unless the event continues the head.
-    pub fn extended(
-        self,
-        event: &VerifiedEvent,
-        position: LogPosition,
-        leaf: LeafHash,
-    ) -> Result<Self, LinkError> {
+    pub fn extended(self, event: &VerifiedEvent, position: LogPosition, leaf: LeafHash) -> Result<Self, LinkError> {
         let claimed = event.chain_index();
         if claimed.get() != self.chain_length {
             return Err(LinkError::Index { claimed, chain_length: self.chain_length });

@@ -61,12 +61,7 @@ pub(crate) type Fields<'a> = Vec<(u32, Value<'a>)>;
 /// Reads a message and reports everything that is not canonical about its encoding.
 ///
 /// Never allocates more than the bytes warrant. After bytes that cannot be split into fields nothing more is read.
-pub(crate) fn read_message<'a>(
-    rule: &MessageRule,
-    path: &str,
-    bytes: &'a [u8],
-    problems: &mut Problems,
-) -> Fields<'a> {
+pub(crate) fn read_message<'a>(rule: &MessageRule, path: &str, bytes: &'a [u8], problems: &mut Problems) -> Fields<'a> {
     let mut reader = Reader { rest: bytes };
     let mut fields = Fields::new();
     let mut last = 0;
@@ -189,8 +184,10 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], Problem> {
-        let (taken, rest) =
-            usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length)).ok_or(Problem::Truncated)?;
+        let (taken, rest) = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.rest.split_at_checked(length))
+            .ok_or(Problem::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -234,11 +231,15 @@ impl Writer {
     }
 
     fn raw_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes.push((value & 0x7F) as u8 | 0x80);
+        loop {
+            let [.., low] = value.to_be_bytes();
             value >>= 7;
+            if value == 0 {
+                self.bytes.push(low & 0x7F);
+                return;
+            }
+            self.bytes.push(low | 0x80);
         }
-        self.bytes.push(value as u8);
     }
 }
 
