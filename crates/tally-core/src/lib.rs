@@ -1,17 +1,17 @@
 //! The domain of the ledger as pure functions: events, chains, admission, lifecycle, roles
 
 pub mod credit_code;
-pub mod hash;
-pub mod id;
-pub mod number;
-pub mod text;
-pub mod time;
 pub mod entry;
 pub mod envelope;
 pub mod form;
+pub mod hash;
+pub mod id;
 pub mod key;
+pub mod number;
 pub mod set;
 pub mod signed_event;
 pub mod statement;
+pub mod text;
+pub mod time;
 pub mod touch;
 mod wire;
