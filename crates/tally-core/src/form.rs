@@ -29,6 +29,12 @@ pub struct FormError {
 }
 
 impl FormError {
+    /// An error of one problem.
+    #[must_use]
+    pub fn of(problem: FieldProblem) -> Self {
+        Self { problems: vec![problem] }
+    }
+
     /// An error of these problems; `None` if there are none.
     #[must_use]
     pub fn from_problems(problems: Vec<FieldProblem>) -> Option<Self> {

@@ -1,6 +1,12 @@
 //! The domain of the ledger as pure functions: events, chains, admission, lifecycle, roles
 
+pub mod admission;
+pub mod authority;
+pub mod candidate;
 pub mod credit_code;
+pub mod event;
+pub mod lifecycle;
+pub mod refusal;
 pub mod entry;
 pub mod envelope;
 pub mod form;

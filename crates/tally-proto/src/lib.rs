@@ -3,7 +3,7 @@
 //! Messages are always there; the services need the feature `grpc`. No logic lives here.
 
 /// Package `tally.v1`.
-#[expect(missing_docs, clippy::all, clippy::pedantic, reason = "generated; every item is commented in proto/")]
+#[allow(clippy::all, clippy::pedantic, unused_qualifications, reason = "generated; every item is commented in proto/")]
 pub mod v1 {
     include!("generated/tally.v1.rs");
 }

@@ -117,6 +117,8 @@ impl Fields for LotSplit {
     fn check(&self, check: &mut Checker) {
         check.id("parent", &self.parent);
         check.pieces("children", &self.children);
+        check.choice::<ServiceState>("state", self.state);
+        check.optional_id("mine", &self.mine);
         let mut suffixes: Vec<&str> = self.children.iter().map(|piece| piece.suffix.as_str()).collect();
         suffixes.sort_unstable();
         check.sorted("children", &suffixes);
@@ -136,6 +138,10 @@ impl Fields for LotSplit {
         if !adjoin {
             check.problem("children", "the pieces do not adjoin; give them in order along the parent");
         }
+    }
+
+    fn names(&self, _: &Statement, named: &mut Named) {
+        named.id(SubjectKind::Mine, &self.mine);
     }
 }
 

@@ -15,6 +15,7 @@ use prost::Message;
 use tally_proto::v1::{self, Component, EventRef as EventRefMessage, Place, statement};
 
 pub use kind::EventKind;
+pub(crate) use register::scheme as number_scheme;
 
 use crate::{
     event::check::Checker,
@@ -41,7 +42,7 @@ impl Body {
     pub fn parse(number: u32, bytes: &[u8]) -> Result<Self, FormError> {
         let refuse = |field: &str, what: String| {
             let problem = FieldProblem { field: field.to_owned(), problem: Problem::Body(what) };
-            FormError::from_problems(vec![problem]).map_or_else(|| unreachable_form(), |error| error)
+            FormError::of(problem)
         };
         let Some(kind) = EventKind::from_number(number) else {
             return Err(refuse("statement.body", format!("number {number} is no kind that this ledger knows")));
@@ -107,10 +108,6 @@ impl UncheckedBody {
         let (number, bytes) = self.encode();
         Body::parse(number, &bytes)
     }
-}
-
-fn unreachable_form() -> FormError {
-    FormError::of("statement.body", Problem::Body("is malformed".to_owned()))
 }
 
 /// What a body names besides the event's own subject.

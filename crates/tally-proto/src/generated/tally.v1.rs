@@ -2191,6 +2191,12 @@ pub struct LotSplit {
     /// The pieces, 2 to 63; their lengths add up to the parent's. 分段
     #[prost(message, repeated, tag = "2")]
     pub children: ::prost::alloc::vec::Vec<LotPiece>,
+    /// State in which the pieces begin: the parent's. 状态
+    #[prost(enumeration = "ServiceState", tag = "3")]
+    pub state: i32,
+    /// Mine that they are in, 16-byte id; empty where in none. 所在煤矿
+    #[prost(bytes = "vec", tag = "4")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
 }
 /// Two lots were joined in an assembly. 接头
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
