@@ -260,6 +260,38 @@ pub fn role_zh(role: Role) -> &'static str {
     }
 }
 
+/// The name of a signer in messages and documents.
+pub fn signer_name(signer: Signer) -> &'static str {
+    match signer {
+        Signer::Role(role) => role_name(role),
+        Signer::Holder => "holder",
+        Signer::Owner => "owner",
+        Signer::Lessor => "lessor of the machine",
+        Signer::Consignee => "consignee",
+        Signer::Itself => "organisation itself",
+        Signer::RecoveryKey => "recovery key",
+        Signer::Operator => "operator",
+        Signer::SignerOfEvent => "signer of the amended event",
+        Signer::AnyRelated => "any related party",
+    }
+}
+
+/// The name of a second signer in messages and documents.
+pub fn second_name(second: Second) -> &'static str {
+    match second {
+        Second::Nobody => "nobody",
+        Second::OtherPerson => "other person",
+        Second::OtherOrganisation => "other organisation",
+        Second::NewOwner => "new owner",
+        Second::Lessee => "lessee",
+        Second::NewOperator => "new operator",
+        Second::Holder => "holder",
+        Second::Owner => "owner",
+        Second::ManufacturerOrRegulator => "manufacturer or regulator, the other of the two",
+        Second::RegistrarOrRegulator => "registrar or a regulator",
+    }
+}
+
 /// All roles.
 pub const ROLES: &[Role] = &[
     Manufacturer,

@@ -7,6 +7,8 @@ pub mod credit_code;
 pub mod event;
 pub mod lifecycle;
 pub mod refusal;
+pub mod retry;
+pub mod state;
 pub mod entry;
 pub mod envelope;
 pub mod form;

@@ -7,9 +7,9 @@ use super::{
     record::{Equipment, KeyRecord, Record},
 };
 use crate::{
-    authority::{self, IfMissing, Second, Signer, When, role_name},
+    authority::{self, IfMissing, Second, Signer, When, second_name, signer_name},
     candidate::Candidate,
-    event::{self, EventKind, day},
+    event::{self, EventKind, day, kind::Stage},
     id::{OrganisationId, SubjectId, SubjectKind},
     key::KeyId,
     refusal::Refusal,
@@ -57,7 +57,7 @@ impl Admission {
     ///
     /// # Errors
     /// The first reason to refuse it. A chain index below the head gives [`Refusal::StaleHead`]; whether that is a
-    /// retry of what stands there, [`super::super::retry`] says.
+    /// retry of what stands there, [`crate::retry::judge_behind`] says.
     pub fn judge(
         &self,
         candidate: &Candidate,
@@ -684,7 +684,7 @@ impl Admission {
             found.push(IrregularityKind::SecondSignatureMissing);
         }
         let of_machine = candidate.statement().subject.kind() == SubjectKind::Equipment;
-        if of_machine && signers.persons() == 0 {
+        if of_machine && candidate.kind().stage() == Stage::Maintenance && signers.persons() == 0 {
             found.push(IrregularityKind::MachineSigned);
         }
         if candidate.kind() == EventKind::Enrolled && candidate.event().chain_index().get() > 0 {
@@ -854,38 +854,6 @@ fn not_as_recorded(field: &'static str, claimed: &[u8], on_record: &[u8]) -> Ref
 fn allowed(signers: &[Signer]) -> String {
     let names: Vec<&str> = signers.iter().map(|signer| signer_name(*signer)).collect();
     names.join(", ")
-}
-
-/// The name of a signer in messages and documents.
-pub fn signer_name(signer: Signer) -> &'static str {
-    match signer {
-        Signer::Role(role) => role_name(role),
-        Signer::Holder => "holder",
-        Signer::Owner => "owner",
-        Signer::Lessor => "lessor of the machine",
-        Signer::Consignee => "consignee",
-        Signer::Itself => "organisation itself",
-        Signer::RecoveryKey => "recovery key",
-        Signer::Operator => "operator",
-        Signer::SignerOfEvent => "signer of the amended event",
-        Signer::AnyRelated => "any related party",
-    }
-}
-
-/// The name of a second signer in messages and documents.
-pub fn second_name(second: Second) -> &'static str {
-    match second {
-        Second::Nobody => "nobody",
-        Second::OtherPerson => "other person",
-        Second::OtherOrganisation => "other organisation",
-        Second::NewOwner => "new owner",
-        Second::Lessee => "lessee",
-        Second::NewOperator => "new operator",
-        Second::Holder => "holder",
-        Second::Owner => "owner",
-        Second::ManufacturerOrRegulator => "manufacturer or regulator, the other of the two",
-        Second::RegistrarOrRegulator => "registrar or a regulator",
-    }
 }
 
 /// The day of manufacture in a body.

@@ -19,7 +19,7 @@ use crate::{
     signed_event::VerifiedEvent,
     touch::{self, HeadValue, LinkError},
 };
-pub use judge::{Findings, SetMembers};
+pub use judge::{AHEAD_MICROS_MAX, Findings, OCCURRED_MICROS_MIN, SetMembers, UNTRUSTED_MICROS_MAX};
 use record::{Equipment, KeyRecord, Mine, Organisation, Record, Subject};
 
 /// Finds earlier events of a chain: for the few kinds that refer to one.

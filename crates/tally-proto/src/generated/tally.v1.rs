@@ -4926,6 +4926,9 @@ pub struct Equipment {
     /// Parent lot, 16-byte equipment id. 母批
     #[prost(bytes = "vec", tag = "32")]
     pub parent: ::prost::alloc::vec::Vec<u8>,
+    /// Why it is on the way; unspecified where it is not. 发运原因
+    #[prost(enumeration = "DispatchReason", tag = "33")]
+    pub dispatch_reason: i32,
 }
 /// A name of a machine for a time. 别名
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5830,6 +5833,9 @@ pub struct Engagement {
     /// Position of the entry that began it.
     #[prost(uint64, tag = "6")]
     pub position: u64,
+    /// Place on its chain of the event that began it.
+    #[prost(uint64, tag = "7")]
+    pub chain_index: u64,
 }
 /// A mine. 煤矿
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,0 +1,81 @@
+//! The state of a mine, with its places.
+
+use tally_proto::v1::{Mine, PlaceNode, statement::Body as Message};
+
+use super::{
+    Instant, Recorded, Step, in_order,
+    organisation::{end_engagement, engagement},
+};
+use crate::id::SubjectId;
+
+/// The state of a mine at `instant`; `None` where it was not registered then.
+pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Mine> {
+    let mut state = Mine { id: subject.id().to_vec(), ..Mine::default() };
+    let mut open = false;
+    for step in in_order(subject, events, instant) {
+        if step.recorded.candidate.statement().subject == *subject {
+            open = true;
+            apply(&mut state, &step);
+        }
+    }
+    open.then_some(state)
+}
+
+/// Moves a state on by one event of its own chain that is not earlier than those before it.
+pub fn apply(state: &mut Mine, step: &Step<'_>) {
+    let take = |field: &mut String, value: &String| {
+        if !value.is_empty() {
+            field.clone_from(value);
+        }
+    };
+    match step.body.message() {
+        Message::MineRegistered(body) => {
+            state.name.clone_from(&body.name);
+            state.scheme = body.scheme;
+            state.number.clone_from(&body.number);
+            state.area_code.clone_from(&body.area_code);
+            state.operator.clone_from(&body.operator);
+            state.kind = body.kind;
+            state.gas_grade = body.gas_grade;
+            state.state = body.state;
+        }
+        Message::MineProfileChanged(body) => {
+            take(&mut state.name, &body.name);
+            take(&mut state.hydrology, &body.hydrology);
+            take(&mut state.rock_burst, &body.rock_burst);
+            take(&mut state.spontaneous_combustion, &body.spontaneous_combustion);
+            take(&mut state.area_code, &body.area_code);
+            if body.gas_grade != 0 {
+                state.gas_grade = body.gas_grade;
+            }
+            if body.state != 0 {
+                state.state = body.state;
+            }
+        }
+        Message::OperatorChanged(body) => state.operator.clone_from(&body.operator),
+        Message::PlaceCreated(body) => state.places.push(PlaceNode {
+            id: step.recorded.candidate.statement().event_id.as_bytes().to_vec(),
+            name: body.name.clone(),
+            kind: body.kind,
+            parent: body.parent.clone(),
+            air: body.air,
+            position_code: body.position_code.clone(),
+            created_us: step.micros(),
+            closed_us: 0,
+        }),
+        Message::PlaceRenamed(body) => {
+            for place in state.places.iter_mut().filter(|place| place.id == body.place) {
+                place.name.clone_from(&body.name);
+            }
+        }
+        Message::PlaceClosed(body) => {
+            for place in state.places.iter_mut().filter(|place| place.id == body.place) {
+                place.closed_us = step.micros();
+            }
+        }
+        Message::Engaged(body) => state.engagements.push(engagement(body, step)),
+        Message::EngagementEnded(body) => end_engagement(&mut state.engagements, body.engagement.as_ref()),
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that is shown")]
+        _ => {}
+    }
+}
