@@ -1,0 +1,91 @@
+//! Hash tiles of a log directory: full ones are files, the rest follows from the entries.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::disk::{Disk, read_file, replace_file};
+use super::reader::LogReader;
+use crate::tile::{TILE_BYTES, TILE_WIDTH, TileError, TileId, TileKind, TilePath, TileSource, parse_tile, tile_bytes};
+use crate::{LeafHash, LogPosition, NodeHash, TreeSize};
+
+/// The tiles of a log directory, for proofs that reach further back than memory does. Cheap to clone.
+///
+/// A tile whose file is missing is computed from the entries: a wrong or missing file costs time, never a proof.
+#[derive(Clone, Debug)]
+pub struct DirectoryTiles {
+    log: LogReader,
+}
+
+impl DirectoryTiles {
+    pub(crate) const fn new(log: LogReader) -> Self {
+        Self { log }
+    }
+
+    /// The hashes of a tile, computed from the entries below it.
+    pub(crate) fn compute(&self, id: TileId, width: usize) -> Result<Vec<NodeHash>, TileError> {
+        let unreadable = |source| TileError::Unreadable { tile: id, source };
+        let first = id.index.checked_mul(TILE_WIDTH as u64).ok_or(TileError::Missing { tile: id })?;
+        let Some(below) = id.level.checked_sub(1) else {
+            let from = LogPosition::new(first).ok_or(TileError::Missing { tile: id })?;
+            let entries = self.log.read_range(from, width).map_err(|error| unreadable(Box::new(error)))?;
+            return Ok(entries.iter().map(|stored| NodeHash::from(LeafHash::of(&stored.entry))).collect());
+        };
+        let mut hashes = Vec::with_capacity(width);
+        for index in first..first.saturating_add(width as u64) {
+            let tile = crate::proof::fetch(self, TileId { level: below, index }, TILE_WIDTH)?;
+            hashes.push(tile.node(8, 0).ok_or(TileError::Short { tile: id })?);
+        }
+        Ok(hashes)
+    }
+
+    /// Writes the full tiles of a tree of `size` entries whose files are missing; gives how many those were.
+    pub(crate) fn complete(&self, size: TreeSize) -> Result<u64, TileError> {
+        let mut written = 0;
+        for level in 0..8_u8 {
+            let full = size.get() >> (8 * (u32::from(level) + 1));
+            if full == 0 {
+                break;
+            }
+            for id in (0..full).map(|index| TileId { level, index }) {
+                let path = self.path(id);
+                let unreadable = |source: io::Error| TileError::Unreadable { tile: id, source: Box::new(source) };
+                match self.log.disk().open_read(&path) {
+                    Ok(_) => continue,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(unreadable(error)),
+                }
+                let hashes = self.compute(id, TILE_WIDTH)?;
+                write_tile(self.log.disk(), &path, &tile_bytes(&hashes)).map_err(unreadable)?;
+                written += 1;
+            }
+        }
+        Ok(written)
+    }
+
+    pub(crate) fn path(&self, id: TileId) -> PathBuf {
+        self.log.paths().tile(id)
+    }
+}
+
+impl TileSource for DirectoryTiles {
+    fn tile(&self, id: TileId, width: usize) -> Result<Vec<NodeHash>, TileError> {
+        let file = read_file(self.log.disk(), &self.path(id), TILE_BYTES);
+        match file.ok().and_then(|bytes| parse_tile(&bytes)) {
+            Some(hashes) if hashes.len() == TILE_WIDTH => Ok(hashes),
+            Some(_) | None => self.compute(id, width),
+        }
+    }
+}
+
+/// The path of a full hash tile below the log directory; `None` past what tlog-tiles can name.
+pub(crate) fn tile_path(id: TileId) -> Option<TilePath> {
+    TilePath::new(TileKind::Hashes { level: id.level }, id.index, TILE_WIDTH)
+}
+
+/// Puts a tile's file in its place. Not synced: what a power cut takes is computed again.
+pub(crate) fn write_tile(disk: &dyn Disk, path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        disk.create_dir(dir)?;
+    }
+    replace_file(disk, path, bytes)
+}
