@@ -1,0 +1,187 @@
+//! Questions about machines.
+
+use prost::Message;
+use tally_core::{
+    id::{SubjectId, SubjectKind},
+    state::{Instant, equipment},
+    text,
+    time::Timestamp,
+};
+use tally_log::store::LogReader;
+use tally_proto::v1::{AliasKind, Equipment, EquipmentFilter, IdentityKind, Plate};
+
+use crate::{
+    Index, IndexError,
+    keys::{self, Listing},
+};
+
+/// The equipment ids that a plate can make: as a unit, and as a lot.
+pub fn plate_ids(plate: &Plate) -> Vec<SubjectId> {
+    [IdentityKind::Unit, IdentityKind::Lot]
+        .into_iter()
+        .filter_map(|kind| tally_core::event::plate_id(kind, &plate.maker, &plate.model, &plate.serial).ok())
+        .collect()
+}
+
+/// Machines of one page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// Machines, ordered by id.
+    pub equipment: Vec<Equipment>,
+    /// The last id, where more follow.
+    pub more_after: Option<[u8; 16]>,
+}
+
+impl Index {
+    /// The state of a machine at `instant`; `None` where its chain was not open then.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn equipment(
+        &self,
+        log: &LogReader,
+        subject: &SubjectId,
+        instant: Instant,
+    ) -> Result<Option<Equipment>, IndexError> {
+        let Some(row) = self.row(subject)? else { return Ok(None) };
+        let current = row.last_position < instant.size && Timestamp::from_micros(row.occurred_max_us) <= instant.as_of;
+        if current {
+            if row.state.is_empty() {
+                return Ok(None);
+            }
+            return match Equipment::decode(row.state.as_slice()) {
+                Ok(state) => Ok(Some(state)),
+                Err(error) => Err(self.store.damaged(&error.to_string())),
+            };
+        }
+        let events = self.events(log, subject, instant.size, &row.findings)?;
+        Ok(equipment::fold(subject, &events, instant))
+    }
+
+    /// Every machine that bears a plate at `instant`, ordered by id.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn by_plate(&self, log: &LogReader, plate: &Plate, instant: Instant) -> Result<Vec<Equipment>, IndexError> {
+        let ids = plate_ids(plate);
+        let mut found: Vec<SubjectId> = ids.clone();
+        for id in &ids {
+            for row in self.store.scan(&keys::plate(id)) {
+                found.extend(keys::equipment_at_end(&row?.0));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        let mut machines = Vec::new();
+        for subject in found {
+            machines.extend(self.equipment(log, &subject, instant)?);
+        }
+        Ok(machines)
+    }
+
+    /// The machines that bear an alias now, ordered by id.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn by_alias(
+        &self,
+        log: &LogReader,
+        kind: AliasKind,
+        value: &str,
+        instant: Instant,
+    ) -> Result<Vec<Equipment>, IndexError> {
+        let kinds = match kind {
+            AliasKind::Unspecified => 1..=AliasKind::Label as i32,
+            AliasKind::MineNo
+            | AliasKind::AssetNo
+            | AliasKind::Mt1201
+            | AliasKind::Rfid
+            | AliasKind::Qr
+            | AliasKind::Label => kind as i32..=kind as i32,
+        };
+        let mut found = Vec::new();
+        for kind in kinds {
+            for row in self.store.scan(&keys::alias(kind, value)) {
+                found.extend(keys::equipment_at_end(&row?.0));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        let mut machines = Vec::new();
+        for subject in found {
+            machines.extend(self.equipment(log, &subject, instant)?);
+        }
+        Ok(machines)
+    }
+
+    /// Machines that fit a filter at `instant`, ordered by id, at most `count` past `after`.
+    ///
+    /// For the present the narrowest listing is walked; for the past every machine is folded, for a machine may have
+    /// fitted then that no longer does.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn list(
+        &self,
+        log: &LogReader,
+        filter: &EquipmentFilter,
+        instant: Instant,
+        after: Option<[u8; 16]>,
+        count: usize,
+    ) -> Result<Page, IndexError> {
+        let prefix = if self.is_present(instant)? { listing_of(filter) } else { None };
+        let prefix = prefix.unwrap_or_else(|| keys::subjects_of(SubjectKind::Equipment));
+        let start = after.map(|id| [prefix.as_slice(), &id[..]].concat());
+        let mut page = Page::default();
+        for row in self.store.scan_after(&prefix, start) {
+            let Some(subject) = keys::equipment_at_end(&row?.0) else { continue };
+            let Some(state) = self.equipment(log, &subject, instant)? else { continue };
+            if !fits(filter, &state) {
+                continue;
+            }
+            if page.equipment.len() == count {
+                page.more_after =
+                    page.equipment.last().and_then(|last| <[u8; 16]>::try_from(last.id.as_slice()).ok());
+                break;
+            }
+            page.equipment.push(state);
+        }
+        Ok(page)
+    }
+
+    /// Whether nothing that is applied lies past `instant`.
+    fn is_present(&self, instant: Instant) -> Result<bool, IndexError> {
+        Ok(instant.as_of == Instant::ALL.as_of && self.applied()? <= instant.size)
+    }
+}
+
+/// The narrowest listing that a filter names.
+fn listing_of(filter: &EquipmentFilter) -> Option<Vec<u8>> {
+    let named = |by, value: &Vec<u8>| (!value.is_empty()).then(|| keys::listing(by, value));
+    let maker = || text::normalise(&filter.maker).ok().map(|maker| keys::listing(Listing::Maker, maker.as_bytes()));
+    named(Listing::Mine, &filter.mine)
+        .or_else(|| named(Listing::Model, &filter.model))
+        .or_else(|| named(Listing::Holder, &filter.holder))
+        .or_else(|| named(Listing::Owner, &filter.owner))
+        .or_else(maker)
+        .or_else(|| (!filter.category.is_empty()).then(|| keys::listing(Listing::Category, filter.category.as_bytes())))
+        .or_else(|| match filter.states.as_slice() {
+            [state] => Some(keys::listing(Listing::State, &state.to_be_bytes())),
+            _ => None,
+        })
+}
+
+/// Whether a machine fits a filter.
+pub fn fits(filter: &EquipmentFilter, state: &Equipment) -> bool {
+    let same = |wanted: &[u8], is: &[u8]| wanted.is_empty() || wanted == is;
+    let maker = text::normalise(&filter.maker).ok();
+    (filter.states.is_empty() || filter.states.contains(&state.state))
+        && same(&filter.holder, &state.holder)
+        && same(&filter.owner, &state.owner)
+        && same(&filter.mine, &state.mine)
+        && same(&filter.model, &state.model)
+        && same(filter.category.as_bytes(), state.category.as_bytes())
+        && maker.is_none_or(|maker| {
+            state.plates.iter().any(|plate| text::normalise(&plate.maker).is_ok_and(|known| known == maker))
+        })
+}

@@ -1,0 +1,220 @@
+//! From errors to gRPC statuses: the only file that says `tonic::Code`.
+
+use std::{collections::HashMap, time::Duration};
+
+use tally_core::{
+    id::SubjectId,
+    refusal::{Class, Head, Refusal},
+};
+use tally_index::IndexError;
+use tally_proto::v1;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+
+/// `ErrorInfo.domain` of everything that this server says.
+pub const DOMAIN: &str = "tally.v1";
+
+/// How long a caller should wait before the same bytes again.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// Why a call failed, other than a refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// An event was refused.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// A set was refused because a member was signed on an old head; every head of its subjects is told.
+    #[error("{refusal}")]
+    StaleSet {
+        /// The first stale member's refusal.
+        refusal: Refusal,
+        /// Every subject of the set and its head.
+        heads: Vec<(SubjectId, Head)>,
+    },
+    /// A field of the request is wrong.
+    #[error("{field}: {what}")]
+    BadRequest {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
+    /// Nothing is on record, or not for the caller's eyes.
+    #[error("{what} {name} is not on record")]
+    NotFound {
+        /// Kind of thing.
+        what: &'static str,
+        /// Which.
+        name: String,
+    },
+    /// The question reaches past what is sealed.
+    #[error("{field}: {what}")]
+    OutOfRange {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// A queue has no room.
+    #[error("the {queue} queue is full; nothing was recorded, send the same bytes again")]
+    QueueFull {
+        /// Which.
+        queue: &'static str,
+    },
+    /// The server stops, or the log is in doubt.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// The log or index does not read back.
+    #[error("the log or its index could not be read; the operator's log says where")]
+    DataLoss(#[source] IndexError),
+    /// A bug.
+    #[error("internal error, incident {incident}")]
+    Internal {
+        /// Id under which the operator's log has the cause.
+        incident: String,
+    },
+}
+
+impl CallError {
+    /// A bug: the cause goes to our log, the incident id to the caller.
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        let mut id = [0; 8];
+        // Without random numbers the incident still has the log line.
+        if let Err(error) = getrandom::fill(&mut id) {
+            tracing::warn!(%error, "no random numbers for an incident id");
+        }
+        let incident = hex::encode(id);
+        tracing::error!(incident, %cause, "internal error");
+        Self::Internal { incident }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) | Self::StaleSet { refusal, .. } => refusal.reason(),
+            Self::BadRequest { .. } => "BAD_REQUEST",
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::OutOfRange { .. } => "OUT_OF_RANGE",
+            Self::QueueFull { .. } => "QUEUE_FULL",
+            Self::Unavailable(_) => "UNAVAILABLE",
+            Self::DataLoss(_) => "DATA_LOSS",
+            Self::Internal { .. } => "INTERNAL",
+        }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Refused(refusal) | Self::StaleSet { refusal, .. } => match refusal.row().class {
+                Class::Malformed => Code::InvalidArgument,
+                Class::Forbidden => Code::PermissionDenied,
+                Class::Precondition => Code::FailedPrecondition,
+                Class::Stale => Code::Aborted,
+                Class::Exists => Code::AlreadyExists,
+            },
+            Self::BadRequest { .. } => Code::InvalidArgument,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::OutOfRange { .. } => Code::OutOfRange,
+            Self::QueueFull { .. } => Code::ResourceExhausted,
+            Self::Unavailable(_) => Code::Unavailable,
+            Self::DataLoss(_) => Code::DataLoss,
+            Self::Internal { .. } => Code::Internal,
+        }
+    }
+
+    fn zh(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) | Self::StaleSet { refusal, .. } => refusal.row().zh,
+            Self::BadRequest { .. } => "请求参数不正确",
+            Self::NotFound { .. } => "未建档",
+            Self::OutOfRange { .. } => "超出已封存的范围",
+            Self::QueueFull { .. } => "队列已满,请稍后重发相同内容",
+            Self::Unavailable(_) => "服务暂不可用,请稍后重发相同内容",
+            Self::DataLoss(_) => "数据无法读取",
+            Self::Internal { .. } => "内部错误",
+        }
+    }
+}
+
+impl From<IndexError> for CallError {
+    fn from(error: IndexError) -> Self {
+        tracing::error!(%error, cause = std::error::Error::source(&error).map(ToString::to_string), "a read failed");
+        Self::DataLoss(error)
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        let mut metadata = HashMap::new();
+        let mut details = ErrorDetails::new();
+        match &error {
+            CallError::Refused(refusal) => {
+                tell_refusal(refusal, &mut metadata);
+                if let Refusal::Form(form) = refusal {
+                    let violations = form.problems().iter().map(|problem| {
+                        FieldViolation::new(problem.field.clone(), problem.problem.to_string())
+                    });
+                    details.set_bad_request(violations.collect::<Vec<_>>());
+                }
+                if refusal.row().class == Class::Precondition {
+                    let violation = PreconditionViolation::new(refusal.reason(), "event", refusal.to_string());
+                    details.set_precondition_failure(vec![violation]);
+                }
+            }
+            CallError::StaleSet { refusal, heads } => {
+                tell_refusal(refusal, &mut metadata);
+                let heads: Vec<String> = heads
+                    .iter()
+                    .map(|(subject, head)| format!("{subject} {} {}", head.chain_length, head.head_hash))
+                    .collect();
+                metadata.insert("heads".to_owned(), heads.join("\n"));
+            }
+            CallError::BadRequest { field, what } | CallError::OutOfRange { field, what } => {
+                details.set_bad_request(vec![FieldViolation::new(*field, what.clone())]);
+            }
+            CallError::NotFound { what, name } => {
+                details.set_resource_info(*what, name.clone(), "", "not on record, or not for your eyes");
+            }
+            CallError::QueueFull { .. } | CallError::Unavailable(_) => {
+                details.set_retry_info(Some(RETRY_DELAY));
+            }
+            CallError::DataLoss(_) => {}
+            CallError::Internal { incident } => {
+                metadata.insert("incident".to_owned(), incident.clone());
+            }
+        }
+        details.set_error_info(error.reason(), DOMAIN, metadata);
+        details.set_localized_message("zh-CN", error.zh());
+        Self::with_error_details(error.code(), error.to_string(), details)
+    }
+}
+
+fn tell_refusal(refusal: &Refusal, metadata: &mut HashMap<String, String>) {
+    metadata.extend(refusal.metadata().into_iter().map(|(name, value)| (name.to_owned(), value)));
+    metadata.insert("help".to_owned(), refusal.row().help.to_owned());
+}
+
+/// A refusal inside a stream's result.
+pub fn refusal_message(error: CallError) -> v1::Refusal {
+    let status = Status::from(error);
+    v1::Refusal {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: status.details().to_vec(),
+    }
+}
+
+/// A subject key of a request.
+///
+/// # Errors
+/// [`CallError::BadRequest`].
+pub fn subject(field: &'static str, key: &[u8]) -> Result<SubjectId, CallError> {
+    SubjectId::parse(key).map_err(|error| CallError::BadRequest { field, what: error.to_string() })
+}
+
+/// A 16-byte id of a request.
+///
+/// # Errors
+/// [`CallError::BadRequest`].
+pub fn id16(field: &'static str, id: &[u8]) -> Result<[u8; 16], CallError> {
+    let what = || format!("has {} bytes; an id has 16", id.len());
+    id.try_into().map_err(|_| CallError::BadRequest { field, what: what() })
+}
