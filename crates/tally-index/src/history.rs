@@ -14,6 +14,7 @@ use tally_core::{
 use tally_log::{
     LogPosition,
     store::{LogReader, StoredEntry},
+    touch::Link,
 };
 use tally_proto::v1::{Irregularity, IrregularityKind};
 
@@ -27,8 +28,8 @@ pub fn walk(log: &LogReader, subject: &SubjectId, last: u64, size: u64) -> Resul
     let mut found = Vec::new();
     let mut next = Some(last);
     while let Some(position) = next {
-        let (stored, previous) = step(log, subject, position)?;
-        next = previous;
+        let (stored, link) = step(log, subject, position)?;
+        next = link.previous.map(LogPosition::get);
         if position < size {
             found.push(stored);
         }
@@ -37,23 +38,23 @@ pub fn walk(log: &LogReader, subject: &SubjectId, last: u64, size: u64) -> Resul
     Ok(found)
 }
 
-/// One entry that touches `subject`, and the position of the one before it.
+/// One entry that touches `subject`, and the link beside it.
 ///
 /// # Errors
 /// As of [`walk`].
-pub fn step(log: &LogReader, subject: &SubjectId, position: u64) -> Result<(StoredEntry, Option<u64>), IndexError> {
+pub fn step(log: &LogReader, subject: &SubjectId, position: u64) -> Result<(StoredEntry, Link), IndexError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| IndexError::Log { position, source };
     let at = LogPosition::new(position).ok_or_else(|| failed("no position".into()))?;
     let stored = log.read(at).map_err(|error| failed(Box::new(error)))?;
     let entry = EventEntry::parse(&stored.entry).map_err(|error| failed(Box::new(error)))?;
     let event = entry.unverified().parse().map_err(|error| failed(Box::new(error)))?;
     let place = event.event().statement().touched().position(|touched| touched == *subject);
-    let link = place.and_then(|place| stored.links.get(place)).ok_or_else(|| failed("it does not touch the subject".into()))?;
-    let previous = link.previous.map(LogPosition::get);
-    if previous.is_some_and(|previous| previous >= position) {
+    let link = place.and_then(|place| stored.links.get(place)).copied();
+    let link = link.ok_or_else(|| failed("it does not touch the subject".into()))?;
+    if link.previous.max(link.jump).is_some_and(|behind| behind >= at) {
         return Err(failed("its link does not lead back".into()));
     }
-    Ok((stored, previous))
+    Ok((stored, link))
 }
 
 /// An entry of the log as the fold takes it.

@@ -580,28 +580,47 @@ impl ChainLookup<'_> {
     }
 }
 
-/// The event at a place of a chain, walking back from the touch at `last`.
+/// The event at a place of a chain, walking back from the touch at `last`; by the jump pointers where they lead to the
+/// chain itself, so that a long chain takes few reads.
 pub fn find_on_chain(
     log: &LogReader,
     subject: &SubjectId,
     index: ChainIndex,
     last: Option<u64>,
 ) -> Option<(StoredEntry, Recorded)> {
-    let mut next = last;
-    while let Some(position) = next {
-        let (stored, previous) = history::step(log, subject, position).ok()?;
-        let recorded = history::recorded(&stored, &[]).ok()?;
-        let own = recorded.candidate.statement().subject == *subject;
-        let at = recorded.candidate.event().chain_index();
-        if own && at == index {
-            return Some((stored, recorded));
+    let mut at = Standing::read(log, subject, LogPosition::new(last?)?)?;
+    loop {
+        match at.own_index {
+            Some(own) if own == index => return history::recorded(&at.stored, &[]).ok().map(|event| (at.stored, event)),
+            Some(own) if own < index => return None,
+            Some(_) | None => {}
         }
-        if own && at < index {
-            return None;
-        }
-        next = previous;
+        let jumped = at.link.jump.filter(|jump| Some(*jump) != at.link.previous);
+        let jumped = jumped.and_then(|jump| Standing::read(log, subject, jump));
+        at = match jumped.filter(|jumped| jumped.own_index.is_some_and(|own| own >= index)) {
+            Some(jumped) => jumped,
+            None => Standing::read(log, subject, at.link.previous?)?,
+        };
     }
-    None
+}
+
+/// An entry that touches a subject.
+struct Standing {
+    stored: StoredEntry,
+    link: Link,
+    /// Its place on the subject's chain, if it is on it.
+    own_index: Option<ChainIndex>,
+}
+
+impl Standing {
+    fn read(log: &LogReader, subject: &SubjectId, position: LogPosition) -> Option<Self> {
+        let (stored, link) = history::step(log, subject, position.get()).ok()?;
+        let entry = EventEntry::parse(&stored.entry).ok()?;
+        let event = entry.unverified().parse().ok()?;
+        let event = event.event();
+        let own_index = (event.statement().subject == *subject).then(|| event.chain_index());
+        Some(Self { stored, link, own_index })
+    }
 }
 
 fn undo_stacks(
