@@ -1,0 +1,791 @@
+//! Flags. One flag means one thing everywhere.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::output::Format;
+
+/// The ledger of record for key mine equipment. 矿用重要设备全生命周期账本
+///
+/// Examples:
+///   tally demo                                       see it work
+///   tally init ledger --origin ledger.example/mines  found a ledger
+///   tally serve ledger                               serve it
+///   tally show 'Maker::Model::Serial'                look a machine up by its plate
+///   tally log verify ledger/log                      re-read everything and recompute it
+#[derive(Debug, Parser)]
+#[command(name = "tally", version, verbatim_doc_comment, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// How answers are printed.
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Output")]
+    pub output: Format,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Founds a ledger: keys, registrar, first entry. Once. 创建账本
+    Init(Init),
+    /// Serves a ledger over gRPC. 启动服务
+    Serve(Serve),
+    /// Makes keys, and registers them. 密钥
+    #[command(subcommand)]
+    Key(Key),
+    /// Registers organisations and their roles, and shows them. 单位
+    #[command(subcommand)]
+    Org(Org),
+    /// Registers mines and places, and shows them. 煤矿
+    #[command(subcommand)]
+    Mine(Mine),
+    /// Records an event. 记载
+    Record(Box<Record>),
+    /// Shows a machine, organisation or mine: by plate, alias or id. 查询
+    Show(Show),
+    /// Shows the whole history of a subject, proved complete. 履历
+    History(History),
+    /// Lists machines. 清单
+    List(List),
+    /// Fetches proofs and checks them. 证明
+    #[command(subcommand)]
+    Proof(Proof),
+    /// Verifies, exports and follows the log itself. 日志
+    #[command(subcommand)]
+    Log(Log),
+    /// Looks after the index. 索引
+    #[command(subcommand)]
+    Index(Index),
+    /// Replays the sample through a real server and shows what it answers. 演示
+    Demo(Demo),
+    /// Measures a real server. 性能测试
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+/// How a server is reached and trusted.
+#[derive(Args, Clone, Debug)]
+pub struct Connection {
+    /// The server.
+    #[arg(long, env = "TALLY_SERVER", default_value = "http://127.0.0.1:7447", help_heading = "Connection")]
+    pub server: String,
+    /// File with the log's verifier key, as `log.pub` in the ledger's directory; pin it once, from a source you trust.
+    #[arg(long, env = "TALLY_LOG_KEY", value_name = "FILE", help_heading = "Connection")]
+    pub log_key: Option<PathBuf>,
+    /// Directory in which the last checkpoint is kept, so that a server that goes back is caught.
+    #[arg(long, env = "TALLY_STATE", value_name = "DIR", help_heading = "Connection")]
+    pub state: Option<PathBuf>,
+}
+
+/// Who signs.
+#[derive(Args, Clone, Debug)]
+pub struct Signing {
+    /// Organisation that acts. 单位
+    #[arg(long, env = "TALLY_ORGANISATION", value_name = "UUID", help_heading = "Signing")]
+    pub organisation: Option<String>,
+    /// Role in which it acts, for example `mine` or `manufacturer`. 角色
+    #[arg(long, env = "TALLY_ROLE", help_heading = "Signing")]
+    pub role: Option<String>,
+    /// Key file of the issuer. 签发方
+    #[arg(long, env = "TALLY_KEY", value_name = "FILE", help_heading = "Signing")]
+    pub key: Option<PathBuf>,
+    /// Key file of a hand: somebody who did the work, or a second party; at most 4. 签名人
+    #[arg(long = "hand", value_name = "FILE", help_heading = "Signing")]
+    pub hands: Vec<PathBuf>,
+    /// When it happened, RFC 3339; now without it. 发生时间
+    #[arg(long, value_name = "TIME", help_heading = "Signing")]
+    pub occurred_at: Option<String>,
+    /// Shows exactly what would be signed, and records nothing. 试运行
+    #[arg(long, help_heading = "Signing")]
+    pub dry_run: bool,
+}
+
+/// The two clocks.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Clocks {
+    /// The state as of this instant, RFC 3339. 截至时点
+    #[arg(long, value_name = "TIME", help_heading = "Clocks")]
+    pub as_of: Option<String>,
+    /// Know only what was recorded by this instant, RFC 3339. 知悉时点
+    #[arg(long, value_name = "TIME", help_heading = "Clocks")]
+    pub known_at: Option<String>,
+    /// Know only the first so many entries.
+    #[arg(long, value_name = "SIZE", conflicts_with = "known_at", help_heading = "Clocks")]
+    pub known_size: Option<u64>,
+}
+
+/// Founds a ledger.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Data directory; must not hold a ledger.
+    pub dir: PathBuf,
+    /// Name of the log: visible ASCII without blank and plus, like a host name with a path. It never changes.
+    #[arg(long)]
+    pub origin: String,
+    /// Name of the registrar. 登记机构
+    #[arg(long, default_value = "Registrar")]
+    pub registrar: String,
+    /// Number of the registrar in its scheme; the origin without it.
+    #[arg(long)]
+    pub number: Option<String>,
+    /// Numbering scheme of the registrar.
+    #[arg(long, value_enum, default_value_t = Scheme::Other)]
+    pub scheme: Scheme,
+}
+
+/// A numbering scheme.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Scheme {
+    /// Unified social credit code. 统一社会信用代码
+    Uscc,
+    /// Chinese coal-mine code. 煤矿编码
+    CnCoalMine,
+    /// Mine id of the US Mine Safety and Health Administration.
+    Msha,
+    /// Any other numbering.
+    Other,
+}
+
+/// Serves a ledger.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Data directory, made by `tally init`.
+    pub dir: PathBuf,
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, env = "TALLY_LISTEN", default_value = "127.0.0.1:7447")]
+    pub listen: SocketAddr,
+    /// Listens on another address than loopback although every method is open to every caller.
+    #[arg(long)]
+    pub insecure_open: bool,
+    /// Takes the clock as right although it is over 30 days past the last entry.
+    #[arg(long)]
+    pub accept_clock: bool,
+    /// Fence file, best on another disk, never restored with the data; `DIR/fence` without it. 围栏
+    #[arg(long, env = "TALLY_FENCE", value_name = "FILE")]
+    pub fence: Option<PathBuf>,
+    /// Makes a fence anew where there is none: after the disk that held it was lost, and the log is known to be whole.
+    #[arg(long)]
+    pub new_fence: bool,
+    /// Cache of the index in MiB.
+    #[arg(long, default_value_t = 256, value_name = "MIB")]
+    pub index_cache: u64,
+}
+
+/// Keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Makes a key file (PKCS#8 PEM, 0600) and prints its public key and id.
+    Generate {
+        /// Where; must not exist.
+        file: PathBuf,
+    },
+    /// Prints the public key and id of a key file.
+    Show {
+        /// Which.
+        file: PathBuf,
+    },
+    /// Registers a key of an organisation: signed by its recovery key or the registrar. 密钥登记
+    Add {
+        /// Organisation whose key it is.
+        #[arg(value_name = "ORGANISATION")]
+        whose: String,
+        /// Public key in hex, or key file.
+        #[arg(value_name = "PUBLIC_KEY")]
+        public_key: String,
+        /// Whose it is.
+        #[arg(long, value_enum, default_value_t = KeyKind::Organisation)]
+        kind: KeyKind,
+        /// Post of the person; staff keys, and needed there. 岗位
+        #[arg(long)]
+        post: Option<String>,
+        /// Section of the person; staff keys. 部门
+        #[arg(long)]
+        section: Option<String>,
+        /// Id of the person, who has another key already; a new one, made by chance, without it. Staff keys. 人员编号
+        #[arg(long, value_name = "UUID")]
+        person: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+        /// Who signs.
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Revokes a key of an organisation: signed by its recovery key or the registrar. 密钥吊销
+    Revoke {
+        /// Organisation whose key it is.
+        #[arg(value_name = "ORGANISATION")]
+        whose: String,
+        /// Id of the key, in hex.
+        key_id: String,
+        /// Why.
+        #[arg(long, value_enum)]
+        reason: RevocationReason,
+        /// Since when it must not be trusted, RFC 3339, compared with recorded_at.
+        #[arg(long, value_name = "TIME")]
+        untrusted_since: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+        /// Who signs.
+        #[command(flatten)]
+        signing: Signing,
+    },
+}
+
+/// Whose a key is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KeyKind {
+    /// The organisation's own.
+    Organisation,
+    /// A person's.
+    Staff,
+    /// A device's.
+    Device,
+    /// For adding and revoking keys.
+    Recovery,
+}
+
+/// Why a key was revoked.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum RevocationReason {
+    /// Replaced.
+    Rotated,
+    /// The person left.
+    Left,
+    /// Lost.
+    Lost,
+    /// In foreign hands.
+    Leaked,
+}
+
+/// Organisations.
+#[derive(Debug, Subcommand)]
+pub enum Org {
+    /// Registers an organisation: signed by the registrar. 单位登记
+    Register {
+        /// Name. 单位名称
+        #[arg(long)]
+        name: String,
+        /// Numbering scheme.
+        #[arg(long, value_enum, default_value_t = Scheme::Uscc)]
+        scheme: Scheme,
+        /// Number. 编号
+        #[arg(long)]
+        number: String,
+        /// Public key in hex or key file: signs for the organisation.
+        #[arg(long)]
+        first_key: String,
+        /// Public key in hex or key file: adds and revokes keys; keep it offline.
+        #[arg(long)]
+        recovery_key: String,
+        /// Maker name as on its plates; may be repeated. 铭牌厂名
+        #[arg(long = "plate-name", value_name = "NAME")]
+        plate_names: Vec<String>,
+        /// Area code, 6 digits. 行政区划代码
+        #[arg(long)]
+        area_code: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+        /// Who signs.
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Grants a role: signed by the registrar. 角色授予
+    Grant {
+        /// Organisation that is to have it.
+        #[arg(value_name = "ORGANISATION")]
+        whose: String,
+        /// Role that it is to have. 角色
+        #[arg(value_name = "ROLE")]
+        granted: String,
+        /// Mine that it covers; may be repeated. The role mine needs one. 煤矿
+        #[arg(long = "mine", value_name = "UUID")]
+        mines: Vec<String>,
+        /// First day, YYYY-MM-DD; today without it.
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// Last day, YYYY-MM-DD; no end without it.
+        #[arg(long, value_name = "DAY")]
+        until: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+        /// Who signs.
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Shows an organisation with its roles and keys.
+    Show {
+        /// Organisation.
+        organisation: String,
+        /// The two clocks.
+        #[command(flatten)]
+        clocks: Clocks,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Lists organisations.
+    List {
+        /// Only those that have this role.
+        #[arg(long, value_name = "ROLE")]
+        has_role: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// Mines.
+#[derive(Debug, Subcommand)]
+pub enum Mine {
+    /// Registers a mine: signed by the registrar or a regulator. 煤矿登记
+    Register {
+        /// Name. 煤矿名称
+        #[arg(long)]
+        name: String,
+        /// Numbering scheme.
+        #[arg(long, value_enum, default_value_t = Scheme::CnCoalMine)]
+        scheme: Scheme,
+        /// Number. 煤矿编码
+        #[arg(long)]
+        number: String,
+        /// Organisation that runs it. 经营主体
+        #[arg(long, value_name = "UUID")]
+        operator: String,
+        /// How coal is won there: underground or open_pit.
+        #[arg(long, default_value = "underground")]
+        kind: String,
+        /// Gas grade: low, high or outburst. 瓦斯等级
+        #[arg(long)]
+        gas_grade: Option<String>,
+        /// Area code, 6 digits. 行政区划代码
+        #[arg(long)]
+        area_code: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+        /// Who signs.
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Creates a place of a mine; its id is that of the event. 地点建立
+    Place {
+        /// Mine.
+        mine: String,
+        /// Name. 名称
+        #[arg(long)]
+        name: String,
+        /// Kind: surface, shaft, level, district, roadway, face, chamber, point, store.
+        #[arg(long)]
+        kind: String,
+        /// Place that it lies in; the mine itself without it.
+        #[arg(long, value_name = "UUID")]
+        parent: Option<String>,
+        /// Course of the air: intake, return, none. 进回风
+        #[arg(long)]
+        air: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+        /// Who signs.
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Shows a mine with its places.
+    Show {
+        /// Mine.
+        mine: String,
+        /// The two clocks.
+        #[command(flatten)]
+        clocks: Clocks,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Lists mines.
+    List {
+        /// Only those that this organisation runs.
+        #[arg(long, value_name = "UUID")]
+        operator: Option<String>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Lists all machines of a mine, and proves by the mine's own head proof that none is left out.
+    Machines {
+        /// Mine.
+        mine: String,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// Records an event, or an atomic set of events from a file.
+///
+/// Examples:
+///   tally record template manufactured > event.json     print a file to fill in
+///   tally record --file event.json                      record what was filled in
+///   tally record inspected 'Maker::Model::Serial' --inspection-kind daily --nothing-found
+///   tally record noted 'Maker::Model::Serial' --set text='seen at the gate' --dry-run
+///
+/// Kinds with flags of their own: factory_exit 出厂, dispatched 发运, received 接收, warehoused 入库,
+/// acceptance_checked 到矿验收, ex_proof_checked 入井防爆检查, entered_mine 入井, installed 安装, commissioned 投用,
+/// inspected 检查, maintained 维修, fault_reported 故障上报. Every kind can be recorded with --set or --file.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+pub struct Record {
+    /// What to do instead of recording.
+    #[command(subcommand)]
+    pub instead: Option<RecordCommand>,
+    /// Kind of event, for example `inspected`.
+    pub kind: Option<String>,
+    /// Machine: `MAKER::MODEL::SERIAL`, alias or id; or another subject: `KIND/UUID`.
+    pub subject: Option<String>,
+    /// Event, or list of events that make an atomic set, as JSON from a file; `-` for stdin.
+    #[arg(long, conflicts_with_all = ["kind", "subject", "fields"])]
+    pub file: Option<PathBuf>,
+    /// Field of the body, as in the template; value is JSON or text. May be repeated.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub fields: Vec<String>,
+    /// Flags of the kinds that are recorded every day.
+    #[command(flatten)]
+    pub daily: Daily,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Who signs.
+    #[command(flatten)]
+    pub signing: Signing,
+}
+
+/// What `record` can do besides recording.
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// Prints an event of a kind to fill in: every field, what it means, and the values that it can have.
+    ///
+    /// What is left as it is counts as not given, and `help` is not read.
+    Template {
+        /// Kind of event, for example `manufactured`.
+        kind: String,
+    },
+}
+
+/// Flags of the kinds that are recorded every day.
+#[derive(Args, Debug, Default)]
+pub struct Daily {
+    /// Organisation that is to receive it: factory_exit, dispatched. 收货单位
+    #[arg(long, value_name = "UUID", help_heading = "Daily kinds")]
+    pub to: Option<String>,
+    /// Why it goes (sale, lease, loan, return, overhaul, test, scrap, export, transfer): factory_exit, dispatched.
+    #[arg(long, help_heading = "Daily kinds")]
+    pub reason: Option<String>,
+    /// Condition (a, b, c, d): dispatched, received, warehoused. 技术状况
+    #[arg(long, help_heading = "Daily kinds")]
+    pub condition: Option<String>,
+    /// Mine: that it leaves (dispatched) or enters (received, entered_mine), or that it is in (installed). 煤矿
+    #[arg(long, value_name = "UUID", help_heading = "Daily kinds")]
+    pub mine: Option<String>,
+    /// Where received goods go (store, mine, overhaul): received.
+    #[arg(long, help_heading = "Daily kinds")]
+    pub into: Option<String>,
+    /// The serial on the plate was compared: received. 已核对编号
+    #[arg(long, help_heading = "Daily kinds")]
+    pub serial_checked: bool,
+    /// Store: warehoused. 库房
+    #[arg(long, help_heading = "Daily kinds")]
+    pub store: Option<String>,
+    /// Shelf: warehoused. 货位
+    #[arg(long, help_heading = "Daily kinds")]
+    pub shelf: Option<String>,
+    /// Shaft or adit: entered_mine. 井口
+    #[arg(long, help_heading = "Daily kinds")]
+    pub shaft: Option<String>,
+    /// Place in the mine, as `tally mine show` lists them: entered_mine, installed. 地点
+    #[arg(long, value_name = "UUID", help_heading = "Daily kinds")]
+    pub place: Option<String>,
+    /// Outcome (pass, fail, conditional): acceptance_checked, ex_proof_checked, commissioned, maintained.
+    #[arg(long, help_heading = "Daily kinds")]
+    pub result: Option<String>,
+    /// Checked item with its outcome, may be repeated: acceptance_checked, ex_proof_checked, inspected.
+    #[arg(long = "item", value_name = "CODE=RESULT", help_heading = "Daily kinds")]
+    pub items: Vec<String>,
+    /// Number of the explosion-proof pass: ex_proof_checked, entered_mine. 入井许可证号
+    #[arg(long, help_heading = "Daily kinds")]
+    pub pass_no: Option<String>,
+    /// Last day of the pass, YYYY-MM-DD: ex_proof_checked.
+    #[arg(long, value_name = "DAY", help_heading = "Daily kinds")]
+    pub valid_until: Option<String>,
+    /// What it is for there: installed. 用途
+    #[arg(long, help_heading = "Daily kinds")]
+    pub function: Option<String>,
+    /// Duty (work, standby): commissioned. 工备
+    #[arg(long, help_heading = "Daily kinds")]
+    pub duty: Option<String>,
+    /// Kind of inspection (daily, weekly, monthly, quarterly, exproof, special, supervision): inspected.
+    #[arg(long, value_name = "KIND", help_heading = "Daily kinds")]
+    pub inspection_kind: Option<String>,
+    /// Nothing was found, where there are no items: inspected. 未发现问题
+    #[arg(long, conflicts_with = "items", help_heading = "Daily kinds")]
+    pub nothing_found: bool,
+    /// Level of the repair (small, medium): maintained.
+    #[arg(long, help_heading = "Daily kinds")]
+    pub level: Option<String>,
+    /// What was done, may be repeated: maintained. 作业内容
+    #[arg(long, help_heading = "Daily kinds")]
+    pub work: Vec<String>,
+    /// An enclosure was opened: maintained. 开盖
+    #[arg(long, help_heading = "Daily kinds")]
+    pub enclosure_opened: bool,
+    /// Begin of the work, RFC 3339; when it happened, without it: inspected, maintained.
+    #[arg(long, value_name = "TIME", help_heading = "Daily kinds")]
+    pub started: Option<String>,
+    /// End of the work, RFC 3339; when it happened, without it: inspected, maintained.
+    #[arg(long, value_name = "TIME", help_heading = "Daily kinds")]
+    pub finished: Option<String>,
+    /// The reporter's number of the fault: fault_reported. 故障编号
+    #[arg(long, value_name = "NUMBER", help_heading = "Daily kinds")]
+    pub fault_id: Option<String>,
+    /// Kind of fault, in your own words: fault_reported. 故障类型
+    #[arg(long, value_name = "KIND", help_heading = "Daily kinds")]
+    pub fault_kind: Option<String>,
+    /// How severe (stop, serious, minor): fault_reported.
+    #[arg(long, help_heading = "Daily kinds")]
+    pub severity: Option<String>,
+    /// What is wrong: fault_reported. 描述
+    #[arg(long, value_name = "TEXT", help_heading = "Daily kinds")]
+    pub description: Option<String>,
+    /// Last day to put it right, YYYY-MM-DD: fault_reported. 整改期限
+    #[arg(long, value_name = "DAY", help_heading = "Daily kinds")]
+    pub due_by: Option<String>,
+    /// Explosion protection is lost: fault_reported. 失爆
+    #[arg(long, help_heading = "Daily kinds")]
+    pub loss_of_protection: bool,
+}
+
+/// Shows a machine, organisation or mine.
+///
+/// A plate that no machine bears is answered with a proof of absence, and exit code 1: this is what a forged plate meets.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// `MAKER::MODEL::SERIAL` (`lot:` before it for a lot), `equipment/UUID`, `organisation/UUID`, `mine/UUID`, or alias.
+    pub subject: String,
+    /// The two clocks.
+    #[command(flatten)]
+    pub clocks: Clocks,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Shows the whole history of a subject: every entry's signatures checked, and proved that none is left out.
+///
+/// With a clock only a part is shown, and how much that is; what is proved is the whole.
+#[derive(Args, Debug)]
+pub struct History {
+    /// `MAKER::MODEL::SERIAL`, alias, or `KIND/UUID`.
+    pub subject: String,
+    /// The two clocks.
+    #[command(flatten)]
+    pub clocks: Clocks,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Lists machines.
+#[derive(Args, Debug)]
+pub struct List {
+    /// Service state, for example `in_use`; may be repeated. 状态
+    #[arg(long = "state-is", value_name = "STATE")]
+    pub states: Vec<String>,
+    /// Holder. 持有方
+    #[arg(long, value_name = "UUID")]
+    pub holder: Option<String>,
+    /// Owner. 产权单位
+    #[arg(long, value_name = "UUID")]
+    pub owner: Option<String>,
+    /// Mine. 煤矿
+    #[arg(long, value_name = "UUID")]
+    pub mine: Option<String>,
+    /// Model id. 型号
+    #[arg(long, value_name = "UUID")]
+    pub model: Option<String>,
+    /// Category code. 类别
+    #[arg(long)]
+    pub category: Option<String>,
+    /// Maker as on the plate. 制造单位
+    #[arg(long)]
+    pub maker: Option<String>,
+    /// Machines a page, 1 to 500.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub page_size: u32,
+    /// Token that the page before gave.
+    #[arg(long, value_name = "TOKEN")]
+    pub page_token: Option<String>,
+    /// All pages.
+    #[arg(long, conflicts_with_all = ["page_token", "page_size"])]
+    pub all: bool,
+    /// The two clocks.
+    #[command(flatten)]
+    pub clocks: Clocks,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Proofs.
+#[derive(Debug, Subcommand)]
+pub enum Proof {
+    /// Fetches an entry with its inclusion proof, and checks both.
+    Event {
+        /// Position in the log.
+        position: u64,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Fetches the inclusion proof of a position under a tree size, and checks it.
+    Inclusion {
+        /// Position in the log.
+        position: u64,
+        /// Tree size; the latest checkpoint's without it.
+        #[arg(long)]
+        size: Option<u64>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Fetches the consistency proof between two tree sizes, and checks it.
+    Consistency {
+        /// Old tree size.
+        old: u64,
+        /// New tree size; the latest checkpoint's without it.
+        #[arg(long)]
+        size: Option<u64>,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Fetches the head proof of a subject, of presence or of absence, and checks it.
+    Head {
+        /// `MAKER::MODEL::SERIAL`, or `KIND/UUID`.
+        subject: String,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// The log itself.
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// Re-reads a log, recomputes tree and heads map, checks every signature, chain and checkpoint. Repairs nothing.
+    ///
+    /// Exits 0 when whole, 4 when damaged.
+    Verify {
+        /// The log of a data directory (DIR/log), or an exported one.
+        dir: PathBuf,
+        /// A checkpoint that the log must extend, as somebody kept it.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// The log's verifier key; `log.pub` beside the log without it, which proves wholeness, not origin.
+        #[arg(long, value_name = "FILE")]
+        log_key: Option<PathBuf>,
+    },
+    /// Writes the tlog-tiles layout of the last checkpoint, and keys.txt.
+    Export {
+        /// The log of a data directory (DIR/log).
+        dir: PathBuf,
+        /// Where; must not exist.
+        out: PathBuf,
+    },
+    /// Prints one line for each ledger key: key id and public key in hex.
+    Keys {
+        /// The log of a data directory (DIR/log).
+        dir: PathBuf,
+    },
+    /// Prints the latest checkpoint of a server, checked.
+    Checkpoint {
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Prints entries as they are sealed.
+    Follow {
+        /// First position.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Ends at the latest checkpoint.
+        #[arg(long)]
+        stop_at_end: bool,
+        /// How the server is reached.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// The index.
+#[derive(Debug, Subcommand)]
+pub enum Index {
+    /// Throws the index away and rebuilds it from the log.
+    Rebuild {
+        /// Data directory; no server may run on it.
+        dir: PathBuf,
+        /// Cache of the index in MiB.
+        #[arg(long, default_value_t = 256, value_name = "MIB")]
+        index_cache: u64,
+    },
+}
+
+/// The demo.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Leaves the data here; a temporary directory without it. Must not hold a ledger.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Replays this sample instead of the one that is built in.
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+}
+
+/// Benchmarks.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Records freshly signed events over many machines, and checks every receipt.
+    Record(BenchRecord),
+}
+
+/// How `bench record` runs.
+#[derive(Args, Clone, Debug)]
+pub struct BenchRecord {
+    /// Events to record.
+    #[arg(long, default_value_t = 100_000)]
+    pub events: u64,
+    /// Machines to spread them over.
+    #[arg(long, default_value_t = 10_000)]
+    pub machines: u64,
+    /// Several events a message in one stream, or one call an event.
+    #[arg(long, value_enum, default_value_t = BenchMode::Stream)]
+    pub mode: BenchMode,
+    /// Callers at a time in unary mode.
+    #[arg(long, default_value_t = 64)]
+    pub callers: usize,
+    /// Data directory; a temporary one without it. Must not hold a ledger.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+/// How events are sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum BenchMode {
+    /// Several events a message.
+    Stream,
+    /// One call an event.
+    Unary,
+}

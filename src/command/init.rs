@@ -1,0 +1,140 @@
+//! `tally init`: founds a ledger, once.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use tally_client::{
+    clock::{Clock as _, SystemClock},
+    draft::{Author, Draft},
+    key::SigningKey,
+};
+use tally_core::{
+    hash::EventHash,
+    id::{OrganisationId, SubjectId},
+    number::ChainIndex,
+    time::Timestamp,
+};
+use tally_log::{checkpoint::Origin, note::SignerKey};
+use tally_proto::v1::{self, statement::Body};
+use tally_server::{init, startup::Layout};
+
+use super::text::usage;
+use crate::{
+    cli::{Init, Scheme},
+    output::Output,
+};
+
+/// The scheme of the contract and that of the domain.
+pub fn scheme(scheme: Scheme) -> (v1::Scheme, tally_core::id::Scheme) {
+    match scheme {
+        Scheme::Uscc => (v1::Scheme::Uscc, tally_core::id::Scheme::Uscc),
+        Scheme::CnCoalMine => (v1::Scheme::CnCoalMine, tally_core::id::Scheme::CnCoalMine),
+        Scheme::Msha => (v1::Scheme::Msha, tally_core::id::Scheme::Msha),
+        Scheme::Other => (v1::Scheme::Other, tally_core::id::Scheme::Other),
+    }
+}
+
+/// What a ledger is founded with.
+pub struct Founding<'a> {
+    /// Where.
+    pub dir: &'a Path,
+    /// Name of the log.
+    pub origin: &'a str,
+    /// Name of the registrar.
+    pub registrar: &'a str,
+    /// Its numbering scheme.
+    pub scheme: Scheme,
+    /// Its number.
+    pub number: &'a str,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A ledger that was founded.
+pub struct Founded {
+    /// The log's key.
+    pub signer: SignerKey,
+    /// Who registers.
+    pub registrar: OrganisationId,
+    /// The key that registers.
+    pub registrar_key: SigningKey,
+    /// The folder of the registrar's key files.
+    pub keys: PathBuf,
+}
+
+/// Founds a ledger: makes the log's key and the registrar's, and seals the first batch.
+pub fn found(founding: &Founding<'_>) -> anyhow::Result<Founded> {
+    let Founding { dir, origin, registrar, now, .. } = *founding;
+    Origin::parse(origin).map_err(|error| usage(format!("--origin {origin}: {error}")))?;
+    let layout = Layout::new(dir);
+    if layout.log_pub().exists() || layout.log().exists() {
+        return Err(usage(format!("there is a ledger in {} already", dir.display()))
+            .help("choose another directory; a ledger is founded once")
+            .into());
+    }
+    let (scheme, id_scheme) = scheme(founding.scheme);
+    let subject = SubjectId::organisation(id_scheme, founding.number)?;
+    let organisation = OrganisationId::try_from(subject)?;
+    let keys = dir.join("keys");
+    fs::create_dir_all(&keys)?;
+    let log_key = SigningKey::generate()?;
+    let signer = SignerKey::from_seed(origin, &log_key.seed())?;
+    let registrar_key = SigningKey::generate()?;
+    let first = SigningKey::generate()?;
+    let recovery = SigningKey::generate()?;
+    let body = Body::OrganisationRegistered(v1::OrganisationRegistered {
+        name: registrar.to_owned(),
+        scheme: scheme as i32,
+        number: founding.number.to_owned(),
+        first_key: first.public().as_bytes().to_vec(),
+        recovery_key: recovery.public().as_bytes().to_vec(),
+        genesis: Some(v1::Genesis {
+            log_key: signer.verifier().public_key().to_vec(),
+            format_version: 1,
+            registrar_keys: vec![registrar_key.public().as_bytes().to_vec()],
+            threshold: 1,
+        }),
+        ..v1::OrganisationRegistered::default()
+    });
+    let author = Author { origin: origin.to_owned(), organisation, role: v1::Role::Registrar };
+    let mut draft = Draft::new(&author, subject, now, body, now)?;
+    let genesis = draft.sign(ChainIndex::FIRST, EventHash::ZERO, &registrar_key, &[])?;
+    // Keys before the ledger that needs them: a ledger without its keys is lost.
+    log_key.create_file(&layout.log_key())?;
+    registrar_key.create_file(&keys.join("registrar.key"))?;
+    first.create_file(&keys.join("registrar-first.key"))?;
+    recovery.create_file(&keys.join("registrar-recovery.key"))?;
+    init::found(&layout, &signer, &genesis.message(), now).map_err(super::serve::start_error)?;
+    Ok(Founded { signer, registrar: organisation, registrar_key, keys })
+}
+
+/// Runs `tally init`.
+pub fn run(args: &Init, output: &Output) -> anyhow::Result<ExitCode> {
+    let founded = found(&Founding {
+        dir: &args.dir,
+        origin: &args.origin,
+        registrar: &args.registrar,
+        scheme: args.scheme,
+        number: args.number.as_deref().unwrap_or(&args.origin),
+        now: SystemClock.now(),
+    })?;
+    let (verifier, organisation) = (founded.signer.verifier().to_string(), founded.registrar);
+    if output.is_json() {
+        output.json(&serde_json::json!({
+            "dir": args.dir.display().to_string(),
+            "origin": args.origin,
+            "logKey": verifier,
+            "registrar": organisation.to_string(),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.say(format!("founded the ledger {} in {}", args.origin, args.dir.display()));
+    output.say(format!("  registrar    {organisation}"));
+    output.say(format!("  log key      {verifier}"));
+    output.say(format!("  keys         {} (move registrar-recovery.key offline)", founded.keys.display()));
+    output.say(format!("next: tally serve {}", args.dir.display()));
+    Ok(ExitCode::SUCCESS)
+}

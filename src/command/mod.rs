@@ -1,0 +1,42 @@
+//! The commands: each reads flags, asks a library, prints.
+
+mod bench;
+mod connection;
+mod demo;
+mod init;
+mod key;
+mod log;
+mod lookup;
+mod read;
+mod record;
+mod register;
+mod serve;
+mod sign;
+mod text;
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{Bench, Cli, Command, Index},
+    output::Output,
+};
+
+/// Runs a command.
+pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Init(args) => init::run(&args, output),
+        Command::Serve(args) => serve::run(&args, output),
+        Command::Index(Index::Rebuild { dir, index_cache }) => serve::rebuild(&dir, index_cache, output),
+        Command::Demo(args) => demo::run(&args, output),
+        Command::Bench(Bench::Record(args)) => bench::run(&args, output),
+        Command::Key(args) => key::run(args, output),
+        Command::Org(args) => register::organisation(args, output),
+        Command::Mine(args) => register::mine(args, output),
+        Command::Record(args) => record::run(&args, output),
+        Command::Show(args) => read::show(&args, output),
+        Command::History(args) => read::history(&args, output),
+        Command::List(args) => read::list(&args, output),
+        Command::Proof(args) => read::proof(args, output),
+        Command::Log(args) => log::run(args, output),
+    }
+}
