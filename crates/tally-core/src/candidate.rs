@@ -113,7 +113,8 @@ fn open_statement(statement: &Statement) -> Result<(Body, Named), Refusal> {
     if !kind.subjects().contains(&subject.kind()) {
         return Err(Refusal::WrongSubjectKind { kind, subject });
     }
-    if let Some(computed) = subject_of(&body, statement).map_err(|error| malformed("statement.body", error.to_string()))?
+    if let Some(computed) =
+        subject_of(&body, statement).map_err(|error| malformed("statement.body", error.to_string()))?
         && computed != subject
     {
         return Err(Refusal::SubjectMismatch { claimed: subject, computed });
@@ -131,6 +132,7 @@ fn open_statement(statement: &Statement) -> Result<(Body, Named), Refusal> {
 }
 
 /// The subject id that the body gives, where it gives one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only bodies that open a chain give its id")]
 fn subject_of(body: &Body, statement: &Statement) -> Result<Option<SubjectId>, IdError> {
     let organisation = statement.organisation;
     Ok(Some(match body.message() {
@@ -143,9 +145,7 @@ fn subject_of(body: &Body, statement: &Statement) -> Result<Option<SubjectId>, I
             None => return Ok(None),
         },
         Message::ModelRegistered(body) => SubjectId::model(&body.maker, &body.model)?,
-        Message::Manufactured(body) => {
-            event::plate_id(body.identity_kind(), &body.maker, &body.model, &body.serial)?
-        }
+        Message::Manufactured(body) => event::plate_id(body.identity_kind(), &body.maker, &body.model, &body.serial)?,
         Message::Enrolled(body) if body.serial.is_empty() => SubjectId::named(organisation, &body.own_number)?,
         Message::Enrolled(body) => event::plate_id(body.identity_kind(), &body.maker, &body.model, &body.serial)?,
         Message::AssemblyFormed(body) => SubjectId::named(organisation, &body.own_number)?,
@@ -160,17 +160,16 @@ fn subject_of(body: &Body, statement: &Statement) -> Result<Option<SubjectId>, I
             }
             parent_subject
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only bodies that open a chain give its id")]
         _ => return Ok(None),
     }))
 }
 
 /// Machines are named on a mine's chain, and must be named there.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these two are rounds")]
 fn check_machines(body: &Body, subject: SubjectId) -> Result<(), Refusal> {
     let (field, machines) = match body.message() {
         Message::Inspected(body) => ("inspected.machines", body.machines.len()),
         Message::StockChecked(body) => ("stock_checked.machines", body.machines.len()),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only these two are rounds")]
         _ => return Ok(()),
     };
     match (subject.kind() == SubjectKind::Mine, machines) {

@@ -138,11 +138,7 @@ pub const LIFECYCLE: &[Row] = &[
     row(EventKind::LotJoined, From::Any, To::Same),
     row(EventKind::RopeTurned, From::States(&[InUse]), To::Same),
     row(EventKind::PlateReplaced, From::Any, To::Same),
-    row(
-        EventKind::FaultReported,
-        From::States(WORKED_ON),
-        To::ByBody("as before; STOPPED where the severity is STOP"),
-    ),
+    row(EventKind::FaultReported, From::States(WORKED_ON), To::ByBody("as before; STOPPED where the severity is STOP")),
     row(EventKind::Rectified, From::Any, To::Same),
     row(EventKind::RectificationConfirmed, From::Any, To::Same),
     row(EventKind::ScrapAppraised, From::Any, To::Same),
@@ -191,6 +187,33 @@ pub const STATES: &[ServiceState] = &[
     Superseded,
 ];
 
+/// The Chinese name of a state.
+pub fn state_zh(state: ServiceState) -> &'static str {
+    match state {
+        Unspecified => "未知",
+        Manufactured => "已制造",
+        InTransit => "在途",
+        InStore => "在库",
+        AtMine => "到矿待验",
+        Accepted => "验收合格",
+        ReadyDown => "防爆检查合格待入井",
+        Underground => "井下待装",
+        Installed => "已安装",
+        InUse => "在用",
+        Standby => "备用",
+        Idle => "闲置",
+        UnderMaintenance => "检修中",
+        AtOverhaul => "大修中",
+        Stopped => "停用待整改",
+        ScrapProposed => "待报废",
+        Scrapped => "已报废",
+        Dismantled => "已拆解",
+        Lost => "灭失",
+        Exported => "出境",
+        Superseded => "再制造换号",
+    }
+}
+
 /// What an event does to the service state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Step {
@@ -219,6 +242,7 @@ pub fn step(former: Option<ServiceState>, body: &Body) -> Step {
     Step { state, jump }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the exhaustive test walks every ByBody row")]
 fn by_body(former: Option<ServiceState>, same: ServiceState, message: &Message) -> ServiceState {
     match message {
         Message::Manufactured(_) => former.unwrap_or(Manufactured),
@@ -232,18 +256,59 @@ fn by_body(former: Option<ServiceState>, same: ServiceState, message: &Message) 
             ReceivedInto::Overhaul => AtOverhaul,
             ReceivedInto::Store | ReceivedInto::Unspecified => InStore,
         },
-        Message::AcceptanceChecked(body) => if passed(body.result()) { Accepted } else { InStore },
-        Message::ExProofChecked(body) => if passed(body.result()) { ReadyDown } else { same },
-        Message::Commissioned(body) => if passed(body.result()) { on_duty(body.duty()) } else { same },
-        Message::Resumed(body) => if passed(body.result()) { on_duty(body.duty()) } else { same },
+        Message::AcceptanceChecked(body) => {
+            if passed(body.result()) {
+                Accepted
+            } else {
+                InStore
+            }
+        }
+        Message::ExProofChecked(body) => {
+            if passed(body.result()) {
+                ReadyDown
+            } else {
+                same
+            }
+        }
+        Message::Commissioned(body) => {
+            if passed(body.result()) {
+                on_duty(body.duty())
+            } else {
+                same
+            }
+        }
+        Message::Resumed(body) => {
+            if passed(body.result()) {
+                on_duty(body.duty())
+            } else {
+                same
+            }
+        }
         Message::DutyChanged(body) => on_duty(body.duty()),
-        Message::Moved(body) => if body.dismantled { Installed } else { same },
-        Message::Tested(body) => if body.stop { Stopped } else { same },
+        Message::Moved(body) => {
+            if body.dismantled {
+                Installed
+            } else {
+                same
+            }
+        }
+        Message::Tested(body) => {
+            if body.stop {
+                Stopped
+            } else {
+                same
+            }
+        }
         Message::MaintenanceFinished(body) => body.next(),
         Message::RaisedToSurface(_) if matches!(same, ScrapProposed | Scrapped) => same,
         Message::RaisedToSurface(_) => AtMine,
-        Message::FaultReported(body) => if body.severity() == FaultSeverity::Stop { Stopped } else { same },
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the exhaustive test walks every ByBody row")]
+        Message::FaultReported(body) => {
+            if body.severity() == FaultSeverity::Stop {
+                Stopped
+            } else {
+                same
+            }
+        }
         _ => same,
     }
 }

@@ -388,10 +388,25 @@ const fn refusal(reason: &'static str, class: Class, zh: &'static str, help: &'s
 /// Every reason for which an event is refused.
 pub const REFUSALS: &[RefusalRow] = &[
     refusal("MALFORMED_EVENT", Class::Malformed, "事件格式不正确", "correct the fields that are named"),
-    refusal("BAD_SIGNATURE", Class::Malformed, "签名验证不通过", "sign exactly the bytes that are sent, with the key that is named"),
+    refusal(
+        "BAD_SIGNATURE",
+        Class::Malformed,
+        "签名验证不通过",
+        "sign exactly the bytes that are sent, with the key that is named",
+    ),
     refusal("WRONG_ORIGIN", Class::Malformed, "不是本日志的事件", "send it to the log that it names"),
-    refusal("SUBJECT_MISMATCH", Class::Malformed, "主体编号与内容不符", "compute the subject id from the plate or number"),
-    refusal("WRONG_SUBJECT_KIND", Class::Malformed, "该类事件不属于此类主体", "put it on the chain of the right subject"),
+    refusal(
+        "SUBJECT_MISMATCH",
+        Class::Malformed,
+        "主体编号与内容不符",
+        "compute the subject id from the plate or number",
+    ),
+    refusal(
+        "WRONG_SUBJECT_KIND",
+        Class::Malformed,
+        "该类事件不属于此类主体",
+        "put it on the chain of the right subject",
+    ),
     refusal("WRONG_MENTIONS", Class::Malformed, "提及的主体与内容不符", "mention exactly what the body names"),
     refusal("MENTION_NOT_ALLOWED", Class::Forbidden, "无权提及该主体", "let somebody sign who has to do with it"),
     refusal("SET_MALFORMED", Class::Malformed, "原子组不完整或不一致", "send all members, in order, signed by one key"),
@@ -399,27 +414,57 @@ pub const REFUSALS: &[RefusalRow] = &[
     refusal("PART_EVENT_MISSING", Class::Precondition, "部件自身的事件缺失", "add the part's own event to the set"),
     refusal("OCCURRED_IN_FUTURE", Class::Malformed, "发生时间晚于当前时间", "correct the time or the clock"),
     refusal("OCCURRED_TOO_EARLY", Class::Malformed, "发生时间早于1950年", "correct the time"),
-    refusal("BEFORE_MANUFACTURE", Class::Precondition, "发生时间早于制造日期", "correct the time, or the day of manufacture by Corrected"),
+    refusal(
+        "BEFORE_MANUFACTURE",
+        Class::Precondition,
+        "发生时间早于制造日期",
+        "correct the time, or the day of manufacture by Corrected",
+    ),
     refusal("KEY_UNKNOWN", Class::Forbidden, "密钥未登记", "have the key registered by KeyAdded"),
     refusal("KEY_REVOKED", Class::Forbidden, "密钥已吊销", "sign with a key that is in force"),
     refusal("KEY_OF_ANOTHER", Class::Forbidden, "密钥属于其他单位", "name the organisation whose key signs"),
-    refusal("KEY_NOT_MEANT", Class::Forbidden, "密钥用途不符", "sign with an organisation, staff or device key; recovery keys only add and revoke keys"),
+    refusal(
+        "KEY_NOT_MEANT",
+        Class::Forbidden,
+        "密钥用途不符",
+        "sign with an organisation, staff or device key; recovery keys only add and revoke keys",
+    ),
     refusal("KEY_IN_USE", Class::Precondition, "密钥已被登记", "make a new key"),
     refusal("THRESHOLD_NOT_MET", Class::Forbidden, "登记机构签名数量不足", "collect more hands of registrar keys"),
     refusal("ROLE_NOT_HELD", Class::Forbidden, "单位不具有该角色", "act in a role that was granted"),
     refusal("ROLE_MAY_NOT_SIGN", Class::Forbidden, "该角色无权签发此类事件", "let an organisation sign whose role may"),
     refusal("NOT_IN_POSITION", Class::Forbidden, "签发方不是规定的当事方", "let the party sign that is named"),
     refusal("STRANGER", Class::Forbidden, "单位与该设备无关系", "have the holder or the mine engage you first"),
-    refusal("HAND_MISSING", Class::Forbidden, "缺少必要的第二签名", "have the second party put its hand to the statement"),
+    refusal(
+        "HAND_MISSING",
+        Class::Forbidden,
+        "缺少必要的第二签名",
+        "have the second party put its hand to the statement",
+    ),
     refusal("HAND_FOREIGN", Class::Forbidden, "签名人与此事件无关", "remove the hand"),
-    refusal("MAKER_NAME_NOT_REGISTERED", Class::Forbidden, "厂名未登记在该单位名下", "have the registrar add the plate name"),
-    refusal("SUBJECT_UNKNOWN", Class::Precondition, "主体未建档", "open its chain first: Manufactured or Enrolled for a machine"),
+    refusal(
+        "MAKER_NAME_NOT_REGISTERED",
+        Class::Forbidden,
+        "厂名未登记在该单位名下",
+        "have the registrar add the plate name",
+    ),
+    refusal(
+        "SUBJECT_UNKNOWN",
+        Class::Precondition,
+        "主体未建档",
+        "open its chain first: Manufactured or Enrolled for a machine",
+    ),
     refusal("ALREADY_OPENED", Class::Precondition, "主体已建档", "continue the chain that is there"),
     refusal("NAMED_UNKNOWN", Class::Precondition, "内容引用的主体未登记", "register it first"),
     refusal("ALREADY_DISMANTLED", Class::Precondition, "设备已拆解", "look at the chain; this may be a clone"),
     refusal("NOTHING_DISPATCHED", Class::Precondition, "设备不在途", "let the holder dispatch it first"),
     refusal("WRONG_DISPATCH", Class::Precondition, "引用的发运事件不正确", "name the open dispatch"),
-    refusal("NOT_AS_RECORDED", Class::Precondition, "内容与记录不符", "state what is on record, or record what is missing first"),
+    refusal(
+        "NOT_AS_RECORDED",
+        Class::Precondition,
+        "内容与记录不符",
+        "state what is on record, or record what is missing first",
+    ),
     refusal("EVENT_NOT_ON_CHAIN", Class::Precondition, "引用的事件不在此链上", "name an event of this chain"),
     refusal("CANNOT_BE_CORRECTED", Class::Precondition, "不可更正", "read what can be amended in docs/lifecycle.md"),
     refusal("LENGTHS_DIFFER", Class::Precondition, "分段长度与原长度不符", "let the pieces add up to the lot"),
@@ -487,59 +532,103 @@ impl Refusal {
     }
 
     /// The head that the caller should sign on again, where that would help.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these three are about the head")]
     pub fn head(&self) -> Option<(SubjectId, Head)> {
         match self {
             Self::StaleHead { subject, head, .. }
             | Self::WrongPreviousHash { subject, head }
             | Self::ChainGap { subject, head, .. } => Some((*subject, *head)),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only these three are about the head")]
             _ => None,
         }
     }
 
     /// The values in the message, by name, for `ErrorInfo.metadata`.
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        let role = |role: &Role| role_name(*role).to_owned();
         let mut values: Vec<(&'static str, String)> = match self {
+            // The bad fields ride along one by one, as the details of a malformed request.
+            Self::Form(_) | Self::Set(_) | Self::WrongPreviousHash { .. } => Vec::new(),
+            Self::CannotBeCorrected { why } => vec![("why", (*why).to_owned())],
             Self::BadSignature { key_id, over } => vec![("key_id", key_id.to_string()), ("over", (*over).to_owned())],
             Self::WrongOrigin { claimed, origin } => vec![("claimed", claimed.clone()), ("origin", origin.clone())],
             Self::SubjectMismatch { claimed, computed } => {
                 vec![("claimed", claimed.to_string()), ("computed", computed.to_string())]
             }
-            Self::WrongMentions { subject, .. } | Self::MentionNotAllowed { subject, .. } => {
-                vec![("subject", subject.to_string())]
+            Self::WrongSubjectKind { kind, subject }
+            | Self::SubjectUnknown { subject, kind }
+            | Self::AlreadyOpened { subject, kind } => {
+                vec![("kind", kind.to_string()), ("subject", subject.to_string())]
             }
+            Self::WrongMentions { problem, subject } => {
+                vec![("problem", (*problem).to_owned()), ("subject", subject.to_string())]
+            }
+            Self::MentionNotAllowed { organisation, subject, why } => vec![
+                ("organisation", organisation.to_string()),
+                ("subject", subject.to_string()),
+                ("why", (*why).to_owned()),
+            ],
+            Self::SetIncomplete { count } => vec![("count", count.to_string())],
             Self::PartEventMissing { part } => vec![("part", part.to_string())],
-            Self::KeyUnknown { key_id } | Self::KeyRevoked { key_id } | Self::KeyNotMeant { key_id, .. } => {
-                vec![("key_id", key_id.to_string())]
+            Self::OccurredInFuture { occurred_at, now } => {
+                vec![("occurred_at", occurred_at.to_string()), ("now", now.to_string())]
             }
-            Self::KeyOfAnother { key_id, owner, .. }
-            | Self::KeyInUse { key_id, owner }
-            | Self::HandForeign { key_id, owner } => vec![("key_id", key_id.to_string()), ("owner", owner.to_string())],
-            Self::RoleNotHeld { role, .. } => vec![("role", role_name(*role).to_owned())],
-            Self::RoleMayNotSign { role, kind, allowed } => vec![
-                ("role", role_name(*role).to_owned()),
+            Self::OccurredTooEarly { occurred_at } => vec![("occurred_at", occurred_at.to_string())],
+            Self::BeforeManufacture { occurred_at, produced_on } => {
+                vec![("occurred_at", occurred_at.to_string()), ("produced_on", produced_on.to_string())]
+            }
+            Self::KeyUnknown { key_id } | Self::KeyRevoked { key_id } => vec![("key_id", key_id.to_string())],
+            Self::KeyNotMeant { key_id, kind } => vec![("key_id", key_id.to_string()), ("kind", (*kind).to_owned())],
+            Self::KeyOfAnother { key_id, owner, organisation } => vec![
+                ("key_id", key_id.to_string()),
+                ("owner", owner.to_string()),
+                ("organisation", organisation.to_string()),
+            ],
+            Self::KeyInUse { key_id, owner } | Self::HandForeign { key_id, owner } => {
+                vec![("key_id", key_id.to_string()), ("owner", owner.to_string())]
+            }
+            Self::ThresholdNotMet { signed, threshold } => {
+                vec![("signed", signed.to_string()), ("threshold", threshold.to_string())]
+            }
+            Self::RoleNotHeld { organisation, role: held } => {
+                vec![("organisation", organisation.to_string()), ("role", role(held))]
+            }
+            Self::RoleMayNotSign { role: acting, kind, allowed } => {
+                vec![("role", role(acting)), ("kind", kind.to_string()), ("allowed", allowed.clone())]
+            }
+            Self::NotInPosition { kind, position, organisation } => vec![
                 ("kind", kind.to_string()),
-                ("allowed", allowed.clone()),
+                ("position", (*position).to_owned()),
+                ("organisation", organisation.to_string()),
             ],
-            Self::NotInPosition { position, .. } => vec![("position", (*position).to_owned())],
-            Self::HandMissing { second, .. } => vec![("second", (*second).to_owned())],
-            Self::NotAsRecorded { field, claimed, on_record } => vec![
-                ("field", (*field).to_owned()),
-                ("claimed", claimed.clone()),
-                ("on_record", on_record.clone()),
-            ],
+            Self::Stranger { organisation, subject } => {
+                vec![("organisation", organisation.to_string()), ("subject", subject.to_string())]
+            }
+            Self::HandMissing { kind, second } => vec![("kind", kind.to_string()), ("second", (*second).to_owned())],
+            Self::MakerNameNotRegistered { organisation, maker } => {
+                vec![("organisation", organisation.to_string()), ("maker", maker.clone())]
+            }
             Self::NamedUnknown { field, subject } => {
                 vec![("field", (*field).to_owned()), ("subject", subject.to_string())]
             }
+            Self::AlreadyDismantled { subject } | Self::NothingDispatched { subject } => {
+                vec![("subject", subject.to_string())]
+            }
+            Self::WrongDispatch { open } => vec![("open", open.to_string())],
+            Self::NotAsRecorded { field, claimed, on_record } => {
+                vec![("field", (*field).to_owned()), ("claimed", claimed.clone()), ("on_record", on_record.clone())]
+            }
+            Self::EventNotOnChain { field } => vec![("field", (*field).to_owned())],
+            Self::LengthsDiffer { pieces, parent } => vec![("pieces", pieces.clone()), ("parent", parent.clone())],
+            Self::StaleHead { claimed, .. } | Self::ChainGap { claimed, .. } => vec![("claimed", claimed.to_string())],
             Self::IssuerDiffers { chain_index, issuer } => {
                 vec![("chain_index", chain_index.to_string()), ("issuer", issuer.to_string())]
             }
             Self::EventIdReused { id, chain_index } => {
                 vec![("event_id", id.to_string()), ("chain_index", chain_index.to_string())]
             }
-            Self::StaleHead { claimed, .. } | Self::ChainGap { claimed, .. } => vec![("claimed", claimed.to_string())],
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the others carry all they have in the message")]
-            _ => Vec::new(),
+            Self::RebaseTooFar { first_index, claimed } => {
+                vec![("first_index", first_index.to_string()), ("claimed", claimed.to_string())]
+            }
         };
         if let Some((subject, head)) = self.head() {
             values.push(("subject", subject.to_string()));

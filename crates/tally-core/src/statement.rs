@@ -16,6 +16,8 @@ use crate::wire::{FieldRule, Fields, Kind, MessageRule, Presence, Value, Writer,
 pub const PAYLOAD_BYTES_MAX: usize = 60_000; // FORMAT, section 1, "Values"
 /// Subjects that one event may mention.
 pub const MENTIONS_MAX: usize = 256; // FORMAT, section 1, "Mentions"
+/// Bytes of an origin.
+pub const ORIGIN_BYTES_MAX: usize = 255;
 /// Members of each of `performed_by`, `checked_by` and `approved_by`.
 pub const NAMED_KEYS_MAX: usize = 64; // FORMAT, section 1, message Statement
 /// The least field number of a body; 13 to 19 are refused for ever.
@@ -252,6 +254,9 @@ impl<'a> Header<'a, '_> {
 
     fn origin(&mut self) -> Option<String> {
         self.required(ORIGIN, "origin", |bytes| {
+            if bytes.len() > ORIGIN_BYTES_MAX {
+                return Err(Problem::TooLong { found: bytes.len(), max: ORIGIN_BYTES_MAX });
+            }
             if let Some((at, &byte)) =
                 bytes.iter().enumerate().find(|(_, byte)| !byte.is_ascii_graphic() || **byte == b'+')
             {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     candidate::Candidate,
     event::{self, day},
+    hash::Digest,
     id::{OrganisationId, SubjectId, SubjectKind},
     key::{KeyId, PublicKey},
     number::LogPosition,
@@ -31,6 +32,7 @@ impl Admission {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
     fn on_organisation(&mut self, candidate: &Candidate, position: LogPosition) {
         let subject = candidate.statement().subject;
         let Ok(id) = OrganisationId::try_from(subject) else { return };
@@ -41,6 +43,7 @@ impl Admission {
                 if let Some(genesis) = body.genesis.as_ref().filter(|_| position == LogPosition::FIRST) {
                     self.registrar = Some(id);
                     self.threshold = genesis.threshold;
+                    self.log_key = PublicKey::parse(&genesis.log_key).ok().map(|key| key.key_id());
                     for key in &genesis.registrar_keys {
                         self.add_key(id, key, KeyKind::Organisation, None, true);
                     }
@@ -71,7 +74,6 @@ impl Admission {
             Message::OrganisationSucceeded(body) => record.successor = event::organisation(&body.successor),
             Message::Engaged(body) => record.engagements.extend(engagement(candidate, body)),
             Message::EngagementEnded(body) => end_engagement(&mut record.engagements, body),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
             _ => return,
         }
         self.change(&subject).record = Record::Organisation(Arc::new(record));
@@ -80,11 +82,13 @@ impl Admission {
     fn add_key(&mut self, id: OrganisationId, key: &[u8], kind: KeyKind, person: Option<[u8; 16]>, registrar: bool) {
         if let Ok(key) = PublicKey::parse(key) {
             let known = self.keys.get(&key.key_id()).is_some_and(|known| known.registrar);
-            let record = KeyRecord { key, organisation: id, kind, person, registrar: registrar || known, revoked: false };
+            let record =
+                KeyRecord { key, organisation: id, kind, person, registrar: registrar || known, revoked: false };
             self.change_key(record.key_id(), record);
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
     fn on_mine(&mut self, candidate: &Candidate) {
         let subject = candidate.statement().subject;
         if let Message::MineRegistered(body) = candidate.body().message() {
@@ -108,19 +112,18 @@ impl Admission {
             }
             Message::Engaged(body) => mine.engagements.extend(engagement(candidate, body)),
             Message::EngagementEnded(body) => end_engagement(&mut mine.engagements, body),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
             _ => return,
         }
         self.change(&subject).record = Record::Mine(Arc::new(mine));
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only pieces have a parent")]
     fn on_equipment(&mut self, candidate: &Candidate) {
         let subject = candidate.statement().subject;
         let parent = match candidate.body().message() {
             Message::LotSplit(body) => <[u8; 16]>::try_from(body.parent.as_slice())
                 .ok()
                 .and_then(|parent| self.equipment(&SubjectId::new(SubjectKind::Equipment, parent)).cloned()),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only pieces have a parent")]
             _ => None,
         };
         let former = self.equipment(&subject).cloned();
@@ -131,6 +134,7 @@ impl Admission {
 }
 
 /// What is on record about a machine after an event; `None` where nothing changes.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
 fn machine_after(candidate: &Candidate, former: Option<Equipment>, parent: Option<Equipment>) -> Option<Equipment> {
     let statement = candidate.statement();
     let signer = statement.organisation;
@@ -165,13 +169,14 @@ fn machine_after(candidate: &Candidate, former: Option<Equipment>, parent: Optio
         }
         Message::LotSplit(_) if opened => {
             machine.quantity = machine.quantity.map(|quantity| Box::new(Measure { digits: 0, ..*quantity }));
+            machine.split = Some(Digest::of(&statement.body));
         }
         Message::LotSplit(body) => {
             let piece = body.children.iter().find(|piece| {
                 let parent = <[u8; 16]>::try_from(body.parent.as_slice()).unwrap_or_default();
                 SubjectId::child(&parent, &piece.suffix).is_ok_and(|child| child == statement.subject)
             });
-            machine = Equipment { dispatch: None, dismantled: false, ..parent.unwrap_or_default() };
+            machine = Equipment { dispatch: None, dismantled: false, split: None, ..parent.unwrap_or_default() };
             machine.quantity = piece.and_then(|piece| match (&piece.from, &piece.to) {
                 (Some(from), Some(to)) => {
                     Some(Box::new(Measure { digits: to.digits.saturating_sub(from.digits), ..to.clone() }))
@@ -195,7 +200,11 @@ fn machine_after(candidate: &Candidate, former: Option<Equipment>, parent: Optio
             let dispatch = machine.dispatch.take();
             machine.holder = Some(signer);
             machine.mine = mine(&body.mine_entered);
-            if dispatch.is_some_and(|dispatch| dispatch.reason == DispatchReason::Sale && !dispatch.refused) {
+            // Only the owner sells: what a holder sends off changes hands, not its owner.
+            let sold = |dispatch: Dispatch| {
+                dispatch.reason == DispatchReason::Sale && !dispatch.refused && machine.owner == Some(dispatch.sender)
+            };
+            if dispatch.is_some_and(sold) {
                 machine.owner = Some(signer);
             }
         }
@@ -212,13 +221,15 @@ fn machine_after(candidate: &Candidate, former: Option<Equipment>, parent: Optio
         Message::Dismantled(_) => machine.dismantled = true,
         Message::Corrected(body) => {
             // Only a Manufactured has a day of manufacture that can be amended, and it opens its chain.
-            let replacement = body.replacement.as_ref().filter(|_| body.event.as_ref().is_some_and(|event| event.chain_index == 0))?;
+            let replacement = body
+                .replacement
+                .as_ref()
+                .filter(|_| body.event.as_ref().is_some_and(|event| event.chain_index == 0))?;
             let amended = v1::Manufactured::decode(replacement.body.as_slice()).ok()?;
             let is_manufactured = !amended.maker.is_empty() && !amended.serial.is_empty() && machine.maker.is_some();
             let produced_on = amended.produced_on.as_ref().and_then(day).filter(|_| is_manufactured)?;
             machine.produced_on = Some(produced_on);
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
         _ => return None,
     }
     Some(machine)
@@ -256,4 +267,3 @@ fn end_engagement(engagements: &mut Vec<Engagement>, body: &v1::EngagementEnded)
         engagements.retain(|engagement| engagement.chain_index.get() != ended.chain_index);
     }
 }
-

@@ -1,6 +1,6 @@
 //! What is refused because of earlier entries, in the order in which it is asked.
 
-use tally_proto::v1::{IrregularityKind, KeyKind, Role, statement::Body as Message};
+use tally_proto::v1::{InspectionKind, IrregularityKind, KeyKind, Role, statement::Body as Message};
 
 use super::{
     Admission, Chains,
@@ -10,6 +10,7 @@ use crate::{
     authority::{self, IfMissing, Second, Signer, When, second_name, signer_name},
     candidate::Candidate,
     event::{self, EventKind, day, kind::Stage},
+    hash::Digest,
     id::{OrganisationId, SubjectId, SubjectKind},
     key::KeyId,
     refusal::Refusal,
@@ -66,14 +67,17 @@ impl Admission {
         chains: &impl Chains,
     ) -> Result<Findings, Refusal> {
         self.check_link(candidate)?;
+        if let Some(set) = candidate.statement().set.filter(|_| set.is_empty()) {
+            return Err(Refusal::SetIncomplete { count: set.count });
+        }
         let signers = self.check_signers(candidate)?;
-        check_time(candidate, now)?;
+        check_instant(candidate.statement().occurred_at, now)?;
         self.check_opening(candidate)?;
         self.check_authority(candidate, &signers)?;
         self.check_second(candidate, &signers, now)?;
         self.check_hands(candidate, &signers)?;
         self.check_mentions(candidate, set)?;
-        self.check_facts(candidate, set, chains)?;
+        self.check_facts(candidate, now, set, chains)?;
         Ok(self.findings_of(candidate, &signers))
     }
 
@@ -145,6 +149,7 @@ impl Admission {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other opening kinds open once")]
     fn may_stand_on_open_chain(&self, candidate: &Candidate) -> bool {
         let machine = self.equipment(&candidate.statement().subject);
         match candidate.kind() {
@@ -152,7 +157,6 @@ impl Admission {
             // The maker adds its facts to a machine that was enrolled, once.
             EventKind::Manufactured => machine.is_some_and(|machine| machine.maker.is_none()),
             EventKind::LotSplit => is_parent(candidate),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "all other opening kinds open once")]
             _ => false,
         }
     }
@@ -176,6 +180,7 @@ impl Admission {
             if role == Role::Registrar {
                 return self.check_threshold(candidate, signers);
             }
+            self.check_role_in_body(candidate, role)?;
             return self.check_relation(candidate, role);
         }
         let mut position = None;
@@ -192,19 +197,44 @@ impl Admission {
         })
     }
 
+    /// What a role may sign only in part.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are signed in whole or not at all")]
+    fn check_role_in_body(&self, candidate: &Candidate, role: Role) -> Result<(), Refusal> {
+        let (kind, organisation) = (candidate.kind(), candidate.statement().organisation);
+        match candidate.body().message() {
+            Message::Inspected(body) if (body.kind() == InspectionKind::Supervision) != (role == Role::Regulator) => {
+                let allowed = "regulator with kind SUPERVISION, mine and contractor with any other kind,";
+                Err(Refusal::RoleMayNotSign { role, kind, allowed: allowed.to_owned() })
+            }
+            // The maker tests what has not left it.
+            Message::Tested(_) if role == Role::Manufacturer => {
+                let holder = self.equipment(&candidate.statement().subject).and_then(|machine| machine.holder);
+                if holder.is_some_and(|holder| self.is_or_succeeds(&organisation, &holder)) {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotInPosition { kind, position: "maker that still holds the machine", organisation })
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the signer is in the position; `None` for a signer that is a role or a key.
     fn in_position(&self, candidate: &Candidate, signer: Signer) -> Option<(bool, &'static str)> {
         let statement = candidate.statement();
         let organisation = statement.organisation;
         let machine = self.equipment(&statement.subject);
-        let is = |party: fn(&Equipment) -> Option<OrganisationId>| machine.and_then(party) == Some(organisation);
+        // Holdings pass to whoever took the holder over.
+        let stands_for =
+            |party: Option<OrganisationId>| party.is_some_and(|party| self.is_or_succeeds(&organisation, &party));
+        let is = |party: fn(&Equipment) -> Option<OrganisationId>| stands_for(machine.and_then(party));
         Some(match signer {
             Signer::Role(_) | Signer::RecoveryKey => return None,
             // On a mine's chain a count is the mine's own, and the role says who may.
             Signer::Holder if statement.subject.kind() == SubjectKind::Mine => return None,
             Signer::Holder if candidate.kind() == EventKind::LotSplit => {
                 let parent = split_parent(candidate).and_then(|parent| self.equipment(&parent));
-                (parent.and_then(|parent| parent.holder) == Some(organisation), "holder")
+                (stands_for(parent.and_then(|parent| parent.holder)), "holder")
             }
             Signer::Holder => (is(|machine| machine.holder), "holder"),
             Signer::Owner => (is(|machine| machine.owner), "owner"),
@@ -215,24 +245,22 @@ impl Admission {
                     if goes_back { dispatch.sender } else { dispatch.consignee }
                 });
                 // Where nothing is on the way, the facts say so below.
-                (due.is_none_or(|due| due == organisation), "consignee")
+                (due.is_none() || stands_for(due), "consignee")
             }
             Signer::Itself => (organisation.subject() == statement.subject, "organisation itself"),
-            Signer::Operator => {
-                (self.mine(&statement.subject).is_some_and(|mine| mine.operator == organisation), "operator")
-            }
+            Signer::Operator => (stands_for(self.mine(&statement.subject).map(|mine| mine.operator)), "operator"),
             // Which event it was, the facts look up below.
             Signer::SignerOfEvent => (true, "signer of the event"),
             Signer::AnyRelated => (self.related_in_any_role(&organisation, &statement.subject), "related party"),
         })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the threshold guards these kinds only")]
     fn check_threshold(&self, candidate: &Candidate, signers: &Signers<'_>) -> Result<(), Refusal> {
         let of_registrar = Some(candidate.statement().subject) == self.registrar.map(|registrar| registrar.subject());
         let threshold = match candidate.kind() {
             EventKind::OrganisationRegistered | EventKind::RoleGranted | EventKind::RoleWithdrawn => self.threshold,
             EventKind::KeyAdded | EventKind::KeyRevoked if of_registrar => self.threshold,
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the threshold guards these kinds only")]
             _ => 1,
         };
         let signed = u32::try_from(signers.all().filter(|key| key.registrar).count()).unwrap_or(u32::MAX);
@@ -250,7 +278,10 @@ impl Admission {
             (SubjectKind::Equipment, EventKind::FactoryExit) => {
                 let machine = self.equipment(&subject);
                 let is_maker = machine.is_some_and(|machine| {
-                    machine.maker == Some(organisation) && machine.holder == Some(organisation)
+                    let is = |party: Option<OrganisationId>| {
+                        party.is_some_and(|party| self.is_or_succeeds(&organisation, &party))
+                    };
+                    is(machine.maker) && is(machine.holder)
                 });
                 if !is_maker {
                     let kind = candidate.kind();
@@ -299,21 +330,22 @@ impl Admission {
     fn second_is_there(&self, candidate: &Candidate, signers: &Signers<'_>, second: Second) -> bool {
         let statement = candidate.statement();
         let by = |organisation: Option<OrganisationId>| {
-            organisation.is_some_and(|organisation| signers.hands.iter().any(|hand| hand.organisation == organisation))
+            organisation.is_some_and(|organisation| {
+                signers.hands.iter().any(|hand| self.is_or_succeeds(&hand.organisation, &organisation))
+            })
         };
         let by_role = |role: Role| signers.hands.iter().any(|hand| self.holds(&hand.organisation, role));
         let machine = self.equipment(&statement.subject);
         match second {
             Second::Nobody => true,
             Second::OtherPerson => signers.persons() >= 2,
-            Second::OtherOrganisation => {
-                signers.hands.iter().any(|hand| hand.organisation != statement.organisation)
-            }
+            Second::OtherOrganisation => signers.hands.iter().any(|hand| hand.organisation != statement.organisation),
             Second::NewOwner | Second::Lessee | Second::NewOperator => by(self.second_party(candidate)),
             Second::Holder => by(machine.and_then(|machine| machine.holder)),
             Second::Owner => by(machine.and_then(|machine| machine.owner)),
             Second::ManufacturerOrRegulator => {
-                let other = if statement.role == Role::Manufacturer as u32 { Role::Regulator } else { Role::Manufacturer };
+                let other =
+                    if statement.role == Role::Manufacturer as u32 { Role::Regulator } else { Role::Manufacturer };
                 by_role(other)
             }
             Second::RegistrarOrRegulator => by_role(Role::Registrar) || by_role(Role::Regulator),
@@ -321,13 +353,13 @@ impl Admission {
     }
 
     /// The organisation that the body names as the other party.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these name another party")]
     fn second_party(&self, candidate: &Candidate) -> Option<OrganisationId> {
         match candidate.body().message() {
             Message::OwnershipChanged(body) => event::organisation(&body.new_owner),
             Message::LeaseStarted(body) => event::organisation(&body.lessee),
             Message::LeaseEnded(_) => self.equipment(&candidate.statement().subject)?.user,
             Message::OperatorChanged(body) => event::organisation(&body.operator),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only these name another party")]
             _ => None,
         }
     }
@@ -366,7 +398,10 @@ impl Admission {
                 return Err(Refusal::WrongMentions { problem: "lacks", subject: *machine });
             }
             if mentioned && !touched {
-                return Err(Refusal::WrongMentions { problem: "has what the event does not touch:", subject: *machine });
+                return Err(Refusal::WrongMentions {
+                    problem: "has what the event does not touch:",
+                    subject: *machine,
+                });
             }
         }
         statement.mentions.iter().try_for_each(|mention| self.check_mention(candidate, mention))
@@ -417,11 +452,19 @@ impl Admission {
         }
     }
 
-    fn check_facts(&self, candidate: &Candidate, set: &SetMembers, chains: &impl Chains) -> Result<(), Refusal> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds ask nothing more of earlier entries")]
+    fn check_facts(
+        &self,
+        candidate: &Candidate,
+        now: Timestamp,
+        set: &SetMembers,
+        chains: &impl Chains,
+    ) -> Result<(), Refusal> {
         let statement = candidate.statement();
         let subject = statement.subject;
+        check_made_by(statement.occurred_at, produced_on(candidate.body().message()))?;
         if let Some(machine) = self.equipment(&subject) {
-            check_not_before_manufacture(candidate, machine)?;
+            check_made_by(statement.occurred_at, machine.produced_on)?;
             self.check_machine_facts(candidate, machine)?;
         }
         match candidate.body().message() {
@@ -457,7 +500,9 @@ impl Admission {
             Message::OperatorChanged(body) => self.check_known_organisation("operator", &body.operator),
             Message::Engaged(body) => self.check_known_organisation("organisation", &body.organisation),
             Message::EngagementEnded(body) => self.check_engagement(candidate, body.engagement.as_ref()),
-            Message::PlaceCreated(body) if !body.parent.is_empty() => self.check_place(&subject, "parent", &body.parent),
+            Message::PlaceCreated(body) if !body.parent.is_empty() => {
+                self.check_place(&subject, "parent", &body.parent)
+            }
             Message::PlaceRenamed(body) => self.check_place(&subject, "place", &body.place),
             Message::PlaceClosed(body) => self.check_place(&subject, "place", &body.place),
             Message::ModelRegistered(body) => self.check_maker_name(candidate, &body.maker),
@@ -477,12 +522,12 @@ impl Admission {
                 Some(event) => self.check_event(candidate, "event", event, chains).map(drop),
                 None => Ok(()),
             },
-            Message::Corrected(body) => self.check_correction(candidate, body, chains),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds ask nothing more of earlier entries")]
+            Message::Corrected(body) => self.check_correction(candidate, body, now, chains),
             _ => Ok(()),
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds name neither holder nor mine")]
     fn check_machine_facts(&self, candidate: &Candidate, machine: &Equipment) -> Result<(), Refusal> {
         let statement = candidate.statement();
         let subject = statement.subject;
@@ -511,7 +556,11 @@ impl Admission {
             Message::Exported(body) => {
                 mine_is("exported.mine_left", &body.mine_left)?;
                 let holder = machine.holder.map(|holder| holder.as_bytes().to_vec()).unwrap_or_default();
-                if body.holder == holder { Ok(()) } else { Err(not_as_recorded("exported.holder", &body.holder, &holder)) }
+                if body.holder == holder {
+                    Ok(())
+                } else {
+                    Err(not_as_recorded("exported.holder", &body.holder, &holder))
+                }
             }
             Message::Received(body) => {
                 let dispatch = machine.dispatch.as_ref().ok_or(Refusal::NothingDispatched { subject })?;
@@ -536,7 +585,6 @@ impl Admission {
                 None => Ok(()),
             },
             Message::Dismantled(_) if machine.dismantled => Err(Refusal::AlreadyDismantled { subject }),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds name neither holder nor mine")]
             _ => Ok(()),
         }
     }
@@ -544,8 +592,10 @@ impl Admission {
     fn check_new_key(&self, key: &[u8]) -> Result<(), Refusal> {
         let Ok(key) = <[u8; 32]>::try_from(key) else { return Ok(()) };
         let key_id = KeyId::of(&key);
-        match self.keys.get(&key_id) {
-            Some(known) => Err(Refusal::KeyInUse { key_id, owner: known.organisation }),
+        // A log key has no second use; it counts as the registrar's.
+        let log_key = self.registrar.filter(|_| self.log_key == Some(key_id));
+        match self.keys.get(&key_id).map(|known| known.organisation).or(log_key) {
+            Some(owner) => Err(Refusal::KeyInUse { key_id, owner }),
             None => Ok(()),
         }
     }
@@ -585,11 +635,7 @@ impl Admission {
         let organisation = candidate.statement().organisation;
         let normal = text::normalise(maker).unwrap_or_default();
         let registered = self.organisation(&organisation).is_some_and(|record| record.plate_names.contains(&normal));
-        if registered {
-            Ok(())
-        } else {
-            Err(Refusal::MakerNameNotRegistered { organisation, maker: maker.to_owned() })
-        }
+        if registered { Ok(()) } else { Err(Refusal::MakerNameNotRegistered { organisation, maker: maker.to_owned() }) }
     }
 
     fn check_split(
@@ -610,17 +656,33 @@ impl Admission {
         if let Some(missing) = pieces.chain([parent]).find(|member| !set.contains(member)) {
             return Err(Refusal::PartEventMissing { part: missing });
         }
-        let total = |measure: &tally_proto::v1::Measure, digits: i64| format!("{digits}e-{} {}", measure.scale, measure.unit);
+        if !is_parent(candidate) {
+            // Else a piece could be opened longer than its parent gave away.
+            return if machine.split == Some(Digest::of(&candidate.statement().body)) {
+                Ok(())
+            } else {
+                let [claimed, on_record] = ["another split", "that of the parent, which stands before it in the set"];
+                Err(Refusal::NotAsRecorded {
+                    field: "lot_split",
+                    claimed: claimed.to_owned(),
+                    on_record: on_record.to_owned(),
+                })
+            };
+        }
+        let total =
+            |measure: &tally_proto::v1::Measure, digits: i64| format!("{digits}e-{} {}", measure.scale, measure.unit);
         let span = body.children.first().and_then(|first| first.from.as_ref());
         let end = body.children.last().and_then(|last| last.to.as_ref());
-        // The children's own events in the set come after the parent's, which has used the quantity up.
-        if let (true, Some(quantity), Some(from), Some(to)) = (is_parent(candidate), &machine.quantity, span, end) {
+        if let (Some(from), Some(to)) = (span, end) {
             let pieces = to.digits.saturating_sub(from.digits);
-            let same = quantity.unit == to.unit
-                && i128::from(quantity.digits) * 10_i128.pow(to.scale) == i128::from(pieces) * 10_i128.pow(quantity.scale);
+            let same = machine.quantity.as_ref().is_some_and(|quantity| {
+                quantity.unit == to.unit
+                    && i128::from(quantity.digits) * 10_i128.pow(to.scale)
+                        == i128::from(pieces) * 10_i128.pow(quantity.scale)
+            });
             if !same {
-                let (pieces, parent) = (total(to, pieces), total(quantity, quantity.digits));
-                return Err(Refusal::LengthsDiffer { pieces, parent });
+                let parent = machine.quantity.as_ref().map_or("no quantity".to_owned(), |has| total(has, has.digits));
+                return Err(Refusal::LengthsDiffer { pieces: total(to, pieces), parent });
             }
         }
         Ok(())
@@ -637,9 +699,7 @@ impl Admission {
         event::event_ref(event)
             .filter(|event| event.subject == subject && event.chain_index < candidate.event().chain_index())
             .and_then(|event| {
-                chains
-                    .event(&subject, event.chain_index)
-                    .filter(|found| found.event().event_hash() == event.event_hash)
+                chains.event(&subject, event.chain_index).filter(|found| found.event().event_hash() == event.event_hash)
             })
             .ok_or(Refusal::EventNotOnChain { field })
     }
@@ -648,6 +708,7 @@ impl Admission {
         &self,
         candidate: &Candidate,
         body: &tally_proto::v1::Corrected,
+        now: Timestamp,
         chains: &impl Chains,
     ) -> Result<(), Refusal> {
         let Some(event) = &body.event else { return Ok(()) };
@@ -667,10 +728,23 @@ impl Admission {
         }
         let Some(replacement) = &body.replacement else { return Ok(()) };
         let new = event::Body::parse(original.kind() as u32, &replacement.body).map_err(Refusal::Form)?;
-        let keeps_subjects = new.names(original.statement()) == *original.named();
+        // The amended time is bounded as any other: else an amendment could say what no event may.
+        let occurred_at = Timestamp::from_micros(replacement.occurred_at_us);
+        check_instant(occurred_at, now)?;
+        let made_on = produced_on(new.message())
+            .or_else(|| self.equipment(&candidate.statement().subject).and_then(|machine| machine.produced_on));
+        check_made_by(occurred_at, made_on)?;
+        let keeps_subjects = new.names(original.statement()) == *original.named()
+            && place_of(new.message()).map(|place| &place.mine)
+                == place_of(original.body().message()).map(|place| &place.mine);
         if !keeps_subjects || plate(&new) != plate(original.body()) {
             return Err(Refusal::CannotBeCorrected {
-                why: "the replacement names other subjects or another plate than the amended event",
+                why: "the replacement names other subjects, another mine or another plate than the amended event",
+            });
+        }
+        if is_supervision(new.message()) != is_supervision(original.body().message()) {
+            return Err(Refusal::CannotBeCorrected {
+                why: "an inspection does not become one of supervision, or cease to be",
             });
         }
         Ok(())
@@ -705,7 +779,7 @@ impl Admission {
         let machine = self.equipment(&statement.subject);
         let Some(record) = self.organisation(&statement.organisation) else { return false };
         let Some(day) = statement.occurred_at.day() else { return false };
-        let mut grants = record.grants.iter().filter(|grant| grant.role as i32 as u32 == statement.role).peekable();
+        let mut grants = record.grants.iter().filter(|grant| grant.role as u32 == statement.role).peekable();
         grants.peek().is_some()
             && !grants.any(|grant| {
                 let begun = grant.from.is_none_or(|from| from <= day);
@@ -717,22 +791,31 @@ impl Admission {
     }
 
     fn names_place_that_is_not_open(&self, candidate: &Candidate) -> bool {
-        let place = match candidate.body().message() {
-            Message::Installed(body) => body.location.as_ref(),
-            Message::Moved(body) => body.to_location.as_ref(),
-            Message::EnteredMine(body) => body.to_location.as_ref(),
-            Message::Enrolled(body) => body.place.as_ref(),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds put a machine nowhere")]
-            _ => None,
-        };
+        let place = place_of(candidate.body().message());
         let Some(place) = place.filter(|place| !place.node.is_empty()) else { return false };
         let Some(mine) = event::place_mine(Some(place)).and_then(|mine| self.mine(&mine)) else { return true };
         !mine.places.iter().any(|(node, open)| *open && node.as_bytes()[..] == *place.node)
     }
 }
 
+/// Where a body puts the machine.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds put a machine nowhere")]
+fn place_of(message: &Message) -> Option<&tally_proto::v1::Place> {
+    match message {
+        Message::Installed(body) => body.location.as_ref(),
+        Message::Moved(body) => body.to_location.as_ref(),
+        Message::EnteredMine(body) => body.to_location.as_ref(),
+        Message::Enrolled(body) => body.place.as_ref(),
+        _ => None,
+    }
+}
+
+fn is_supervision(message: &Message) -> bool {
+    matches!(message, Message::Inspected(body) if body.kind() == InspectionKind::Supervision)
+}
+
 /// Kinds whose facts admission does not hang on, so that an amendment changes what is shown and nothing else.
-const CORRECTABLE: &[EventKind] = &[
+pub const CORRECTABLE: &[EventKind] = &[
     EventKind::Manufactured,
     EventKind::ModelRegistered,
     EventKind::Warehoused,
@@ -775,8 +858,7 @@ const CORRECTABLE: &[EventKind] = &[
     EventKind::Noted,
 ];
 
-fn check_time(candidate: &Candidate, now: Timestamp) -> Result<(), Refusal> {
-    let occurred_at = candidate.statement().occurred_at;
+fn check_instant(occurred_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
     if occurred_at.micros() > now.micros().saturating_add(AHEAD_MICROS_MAX) {
         return Err(Refusal::OccurredInFuture { occurred_at, now });
     }
@@ -786,9 +868,9 @@ fn check_time(candidate: &Candidate, now: Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_not_before_manufacture(candidate: &Candidate, machine: &Equipment) -> Result<(), Refusal> {
-    let occurred_at = candidate.statement().occurred_at;
-    let Some(produced_on) = machine.produced_on else { return Ok(()) };
+/// Nothing happens to a machine before it is made.
+fn check_made_by(occurred_at: Timestamp, produced_on: Option<Day>) -> Result<(), Refusal> {
+    let Some(produced_on) = produced_on else { return Ok(()) };
     if produced_on.starts().is_some_and(|starts| occurred_at < starts) {
         return Err(Refusal::BeforeManufacture { occurred_at, produced_on });
     }
@@ -833,12 +915,12 @@ fn split_parent(candidate: &Candidate) -> Option<SubjectId> {
 }
 
 /// The plate that a body fixes, in normal form, with its day of manufacture.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds that can be amended have no plate")]
 fn plate(body: &event::Body) -> Option<[String; 3]> {
     let normal = |text: &str| text::normalise(text).unwrap_or_default();
     match body.message() {
         Message::Manufactured(body) => Some([normal(&body.maker), normal(&body.model), normal(&body.serial)]),
         Message::ModelRegistered(body) => Some([normal(&body.maker), normal(&body.model), String::new()]),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds that can be amended have no plate")]
         _ => None,
     }
 }
@@ -857,11 +939,11 @@ fn allowed(signers: &[Signer]) -> String {
 }
 
 /// The day of manufacture in a body.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these two say it")]
 pub(super) fn produced_on(message: &Message) -> Option<Day> {
     match message {
         Message::Manufactured(body) => body.produced_on.as_ref().and_then(day),
         Message::Enrolled(body) => body.produced_on.as_ref().and_then(day),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only these two say it")]
         _ => None,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     signed_event::VerifiedEvent,
     touch::{self, HeadValue, LinkError},
 };
-pub use judge::{AHEAD_MICROS_MAX, Findings, OCCURRED_MICROS_MIN, SetMembers, UNTRUSTED_MICROS_MAX};
+pub use judge::{AHEAD_MICROS_MAX, CORRECTABLE, Findings, OCCURRED_MICROS_MIN, SetMembers, UNTRUSTED_MICROS_MAX};
 use record::{Equipment, KeyRecord, Mine, Organisation, Record, Subject};
 
 /// Finds earlier events of a chain: for the few kinds that refer to one.
@@ -34,6 +34,7 @@ pub struct Admission {
     origin: String,
     registrar: Option<OrganisationId>,
     threshold: u32,
+    log_key: Option<KeyId>,
     subjects: HashMap<SubjectId, Subject>,
     keys: HashMap<KeyId, KeyRecord>,
     undo: Vec<Undo>,

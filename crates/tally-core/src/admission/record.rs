@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tally_proto::v1::{DispatchReason, KeyKind, Measure, Role};
 
 use crate::{
-    hash::EventHash,
+    hash::{Digest, EventHash},
     id::{EventId, OrganisationId, SubjectId},
     key::{KeyId, PublicKey},
     number::ChainIndex,
@@ -107,6 +107,8 @@ pub struct Equipment {
     pub dispatch: Option<Dispatch>,
     /// Quantity of a lot.
     pub quantity: Option<Box<Measure>>,
+    /// SHA-256 of the body that split it last: its pieces are opened by the same.
+    pub split: Option<Digest>,
     /// Whether it is dismantled.
     pub dismantled: bool,
 }

@@ -39,15 +39,17 @@ impl Admission {
     /// dispatch, its mine, engaged by its holder, owner or mine, or a role that is related to all.
     pub(super) fn related(&self, organisation: &OrganisationId, role: Role, machine: &Equipment) -> bool {
         let Equipment { maker, owner, holder, user, mine, dispatch, .. } = machine;
-        let party = [maker, owner, holder, user].into_iter().any(|party| party.as_ref() == Some(organisation));
-        let on_the_way = dispatch
-            .as_ref()
-            .is_some_and(|dispatch| dispatch.consignee == *organisation || dispatch.sender == *organisation);
+        let stands_for = |party: &OrganisationId| self.is_or_succeeds(organisation, party);
+        let party = [maker, owner, holder, user].into_iter().flatten().any(stands_for);
+        let on_the_way =
+            dispatch.as_ref().is_some_and(|dispatch| stands_for(&dispatch.consignee) || stands_for(&dispatch.sender));
         let of_its_mine = mine
             .as_ref()
             .is_some_and(|mine| self.covers(organisation, mine) || self.engaged_by_mine(organisation, mine));
-        let engaged =
-            [holder, owner].into_iter().flatten().any(|giver| giver != organisation && self.engaged_by(organisation, giver));
+        let engaged = [holder, owner]
+            .into_iter()
+            .flatten()
+            .any(|giver| giver != organisation && self.engaged_by(organisation, giver));
         party || on_the_way || of_its_mine || engaged || self.related_to_all(organisation, role)
     }
 
@@ -60,7 +62,9 @@ impl Admission {
         let by_role = RELATED_TO_ALL.iter().any(|role| self.holds(organisation, *role));
         by_role
             || match subject.kind() {
-                SubjectKind::Organisation => organisation.subject() == *subject || self.registrar == Some(*organisation),
+                SubjectKind::Organisation => {
+                    organisation.subject() == *subject || self.registrar == Some(*organisation)
+                }
                 SubjectKind::Mine => {
                     self.covers(organisation, subject.id())
                         || self.engaged_by_mine(organisation, subject.id())

@@ -1,6 +1,9 @@
 //! Bounds of the fields of bodies: every problem of a body is collected, with its path.
 
-use tally_proto::v1::{Attachment, Certificate, CheckItem, Component, Day, EventRef, LotPiece, Measure, PartFate, Place, Scope, SettingChange, Slot};
+use tally_proto::v1::{
+    Attachment, Certificate, CheckItem, Component, Day, EventRef, LotPiece, Measure, PartFate, Place, Scope,
+    SettingChange, Slot,
+};
 
 use crate::{
     form::{FieldProblem, Problem},
@@ -60,11 +63,22 @@ impl Checker {
 
     /// Text of `min` to `max` bytes, in NFC, without control characters, without blanks at its ends.
     pub(crate) fn text(&mut self, field: &str, value: &str, min: usize, max: usize) {
+        self.text_but(field, value, min, max, char::is_control);
+    }
+
+    /// Text of several lines: line feeds and no other control characters.
+    pub(crate) fn note(&mut self, field: &str, value: &str, min: usize) {
+        self.text_but(field, value, min, NOTE_BYTES_MAX, |character| character.is_control() && character != '\n');
+    }
+
+    fn text_but(&mut self, field: &str, value: &str, min: usize, max: usize, is_refused: fn(char) -> bool) {
         if value.len() < min || value.len() > max {
             return self.problem(field, format!("has {} bytes; {min} to {max} are allowed", value.len()));
         }
         if let Err(error) = text::check_canonical(value) {
             self.problem(field, error.to_string());
+        } else if let Some((at, character)) = value.char_indices().find(|(_, character)| is_refused(*character)) {
+            self.problem(field, format!("control character U+{:04X} at byte {at}", u32::from(character)));
         } else if value.trim() != value {
             self.problem(field, "begins or ends with a blank");
         }
@@ -212,7 +226,7 @@ impl Checker {
         }
     }
 
-    /// A quantity that must be given; `bounds` are whole units, both included.
+    /// A quantity that must be given; `bounds` are whole units, both included, beside those of well-known keys.
     pub(crate) fn measure(&mut self, field: &str, measure: Option<&Measure>, bounds: Option<(i64, i64)>) {
         match measure {
             None => self.problem(field, "is not given"),
@@ -230,15 +244,15 @@ impl Checker {
             }
             let unit = 10_i128.pow(measure.scale);
             let digits = i128::from(measure.digits);
-            if let Some((min, max)) = bounds
-                && (digits < i128::from(min) * unit || digits > i128::from(max) * unit)
-            {
-                check.problem("digits", format!("{digits}e-{} is not between {min} and {max}", measure.scale));
+            for (min, max) in [bounds, bounds_of(&measure.key)].into_iter().flatten() {
+                if digits < i128::from(min) * unit || digits > i128::from(max) * unit {
+                    check.problem("digits", format!("{digits}e-{} is not between {min} and {max}", measure.scale));
+                }
             }
         });
     }
 
-    /// Quantities with unique keys; well-known keys keep their bounds.
+    /// Quantities with unique keys.
     pub(crate) fn measures(&mut self, field: &str, measures: &[Measure]) {
         self.count(field, measures.len(), 0, LIST_MAX);
         let mut keys: Vec<&str> = measures.iter().map(|measure| measure.key.as_str()).collect();
@@ -247,7 +261,7 @@ impl Checker {
             self.problem(field, "has a key twice");
         }
         for measure in measures {
-            self.optional_measure(field, Some(measure), bounds_of(&measure.key));
+            self.optional_measure(field, Some(measure), None);
         }
     }
 

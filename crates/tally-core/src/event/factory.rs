@@ -4,7 +4,7 @@ use tally_proto::v1::*;
 
 use super::{
     Fields, Named,
-    check::{COMPONENTS_MAX, Checker, LIST_MAX, NOTE_BYTES_MAX, PLATE_BYTES_MAX, SERIAL_BYTES_MAX},
+    check::{COMPONENTS_MAX, Checker, LIST_MAX, PLATE_BYTES_MAX, SERIAL_BYTES_MAX},
 };
 use crate::{
     id::{SubjectId, SubjectKind},
@@ -73,7 +73,7 @@ impl Fields for Enrolled {
         check.attachments("evidence", &self.evidence);
         check.text_set("documented", &self.documented, 32, 64);
         check.optional_code("mark_no", &self.mark_no);
-        check.optional("history_note", &self.history_note, NOTE_BYTES_MAX);
+        check.note("history_note", &self.history_note, 0);
         check.optional_measure("quantity", self.quantity.as_ref(), Some((0, 1_000_000)));
         if self.identity_kind == IdentityKind::Lot as i32 && self.quantity.is_none() {
             check.problem("quantity", "is not given; a lot has one");
@@ -122,10 +122,15 @@ impl Fields for LotSplit {
         let mut suffixes: Vec<&str> = self.children.iter().map(|piece| piece.suffix.as_str()).collect();
         suffixes.sort_unstable();
         check.sorted("children", &suffixes);
+        let first = self.children.first().and_then(|piece| piece.from.as_ref());
         for piece in &self.children {
-            if let (Some(from), Some(to)) = (&piece.from, &piece.to) {
-                if from.unit != to.unit || from.scale != to.scale {
-                    check.problem("children", format!("piece {}: from and to differ in unit or scale", piece.suffix));
+            if let (Some(first), Some(from), Some(to)) = (first, &piece.from, &piece.to) {
+                let same = |measure: &Measure| measure.unit == first.unit && measure.scale == first.scale;
+                if !same(from) || !same(to) {
+                    check.problem(
+                        "children",
+                        format!("piece {}: differs from the others in unit or scale", piece.suffix),
+                    );
                 } else if to.digits <= from.digits {
                     check.problem("children", format!("piece {}: to is not after from", piece.suffix));
                 }

@@ -4,7 +4,7 @@ use tally_proto::v1::*;
 
 use super::{
     Fields, Named,
-    check::{Checker, NOTE_BYTES_MAX, PLATE_BYTES_MAX, SERIAL_BYTES_MAX},
+    check::{Checker, PLATE_BYTES_MAX, SERIAL_BYTES_MAX},
 };
 use crate::statement::Statement;
 
@@ -46,7 +46,7 @@ impl Fields for Corrected {
 
 impl Fields for Noted {
     fn check(&self, check: &mut Checker) {
-        check.text("text", &self.text, 1, NOTE_BYTES_MAX);
+        check.note("text", &self.text, 1);
         check.attachments("attachments", &self.attachments);
     }
 }

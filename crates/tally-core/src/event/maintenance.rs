@@ -4,7 +4,7 @@ use tally_proto::v1::*;
 
 use super::{
     Fields, Named,
-    check::{Checker, LIST_MAX, MACHINES_MAX, NOTE_BYTES_MAX, REASON_BYTES_MAX},
+    check::{Checker, LIST_MAX, MACHINES_MAX, REASON_BYTES_MAX},
 };
 use crate::statement::Statement;
 
@@ -142,7 +142,10 @@ fn one_of_both(check: &mut Checker, component: Option<&Component>, machine: &[u8
         None => check.id("machine", machine),
     }
     if component.is_some() && !machine.is_empty() {
-        check.problem("machine", "is given beside a component; the machine's chain names the component, the part's the machine");
+        check.problem(
+            "machine",
+            "is given beside a component; the machine's chain names the component, the part's the machine",
+        );
     }
 }
 
@@ -185,7 +188,7 @@ impl Fields for FaultReported {
         check.code("fault_id", &self.fault_id);
         check.code("kind", &self.kind);
         check.choice::<FaultSeverity>("severity", self.severity);
-        check.text("description", &self.description, 1, NOTE_BYTES_MAX);
+        check.note("description", &self.description, 1);
         check.optional_day("due_by", self.due_by.as_ref());
         check.attachments("photos", &self.photos);
     }

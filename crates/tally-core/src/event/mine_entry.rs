@@ -20,7 +20,8 @@ impl Fields for ExProofChecked {
         check.optional_code("pass_no", &self.pass_no);
         check.optional_day("valid_until", self.valid_until.as_ref());
         check.optional_code("gauge_no", &self.gauge_no);
-        if self.result == CheckResult::Pass as i32 && self.pass_no.is_empty() {
+        let passed = matches!(self.result(), CheckResult::Pass | CheckResult::Conditional);
+        if passed && self.pass_no.is_empty() {
             check.problem("pass_no", "is empty; a check that passed gives a pass");
         }
     }

@@ -46,6 +46,10 @@ impl Fields for OrganisationRegistered {
             if genesis.format_version != 1 {
                 check.problem("genesis.format_version", "is not 1");
             }
+            let is_log_key = |key: &Vec<u8>| *key == genesis.log_key;
+            if [&self.first_key, &self.recovery_key].into_iter().chain(&genesis.registrar_keys).any(is_log_key) {
+                check.problem("genesis.log_key", "is one of the registrar's keys; a log key has no second use");
+            }
             let count = genesis.registrar_keys.len();
             check.count("genesis.registrar_keys", count, 1, 5);
             check.sorted("genesis.registrar_keys", &genesis.registrar_keys);

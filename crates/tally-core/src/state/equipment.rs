@@ -11,6 +11,7 @@ use crate::{
     event::{EventKind, component_id},
     id::{SubjectId, SubjectKind},
     lifecycle,
+    number::ChainIndex,
 };
 
 /// Irregularities that a state shows; older ones stay in the history.
@@ -60,8 +61,14 @@ pub fn apply(state: &mut Equipment, step: &Step<'_>) {
     if !own {
         return; // A mention moves nothing but what was looked at last.
     }
-    let opened = state.state != 0;
-    let former = ServiceState::try_from(state.state).ok().filter(|former| *former != ServiceState::Unspecified);
+    // An older event may be recorded later: what opened the chain is told by its place, not by its time.
+    let later = step.recorded.candidate.event().chain_index() != ChainIndex::FIRST;
+    let known = ServiceState::try_from(state.state).ok();
+    let former = match (step.body.kind().opens(), later) {
+        (true, false) => None,
+        (true, true) => known.or(Some(ServiceState::Unspecified)),
+        (false, _) => known.filter(|former| *former != ServiceState::Unspecified),
+    };
     let next = lifecycle::step(former, &step.body);
     if next.jump {
         irregular(state, step, IrregularityKind::LifecycleJump);
@@ -73,9 +80,9 @@ pub fn apply(state: &mut Equipment, step: &Step<'_>) {
         state.state = next.state as i32;
         state.state_since_us = step.micros();
     }
-    identity(state, step, opened);
+    identity(state, step, later);
     custody(state, step);
-    place(state, step);
+    place(state, step, later);
     parts(state, step);
     faults(state, step);
     readings(state, step);
@@ -88,6 +95,7 @@ fn irregular(state: &mut Equipment, step: &Step<'_>, kind: IrregularityKind) {
     state.irregularities.push(Irregularity { kind: kind as i32, position: step.position() });
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds have no outcome")]
 fn note_last(state: &mut Equipment, step: &Step<'_>) {
     let kind = step.body.kind();
     if !LAST_EVENTS.contains(&kind) {
@@ -104,7 +112,6 @@ fn note_last(state: &mut Equipment, step: &Step<'_>) {
             CheckResult::Fail as i32
         }
         Message::Inspected(_) => CheckResult::Pass as i32,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds have no outcome")]
         _ => 0,
     };
     state.last_events.retain(|event| event.kind != kind as u32);
@@ -113,7 +120,8 @@ fn note_last(state: &mut Equipment, step: &Step<'_>) {
     state.last_events.sort_by_key(|event| event.kind);
 }
 
-fn identity(state: &mut Equipment, step: &Step<'_>, opened: bool) {
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave identity alone")]
+fn identity(state: &mut Equipment, step: &Step<'_>, later: bool) {
     match step.body.message() {
         Message::Manufactured(body) => {
             let plate = Plate { maker: body.maker.clone(), model: body.model.clone(), serial: body.serial.clone() };
@@ -124,10 +132,10 @@ fn identity(state: &mut Equipment, step: &Step<'_>, opened: bool) {
             state.category.clone_from(&body.category);
             state.produced_on = body.produced_on;
             state.mark_no.clone_from(&body.mark_no);
-            state.model = SubjectId::model(&body.maker, &body.model).map(|model| model.id().to_vec()).unwrap_or_default();
+            state.model =
+                SubjectId::model(&body.maker, &body.model).map(|model| model.id().to_vec()).unwrap_or_default();
             state.predecessor.clone_from(&body.predecessor);
-            state.settings.clear();
-            if !opened {
+            if !later {
                 state.quantity.clone_from(&body.quantity);
                 state.owner = step.signer();
                 state.holder = step.signer();
@@ -136,15 +144,20 @@ fn identity(state: &mut Equipment, step: &Step<'_>, opened: bool) {
                 fit(&mut state.components, component);
             }
         }
-        Message::Enrolled(_) if opened => {}
+        Message::Enrolled(_) if later => {}
         Message::Enrolled(body) => {
             let serial = if body.serial.is_empty() { &body.own_number } else { &body.serial };
-            state.plates.push(Plate { maker: body.maker.clone(), model: body.model.clone(), serial: serial.clone() });
-            state.identity_kind = body.identity_kind;
-            state.category.clone_from(&body.category);
-            state.produced_on = body.produced_on;
-            state.mark_no.clone_from(&body.mark_no);
-            state.model = SubjectId::model(&body.maker, &body.model).map(|model| model.id().to_vec()).unwrap_or_default();
+            let plate = Plate { maker: body.maker.clone(), model: body.model.clone(), serial: serial.clone() };
+            // The maker's facts, where they came first in time, stand over what was only declared.
+            if !state.plates.contains(&plate) {
+                state.plates.push(plate);
+                state.identity_kind = body.identity_kind;
+                state.category.clone_from(&body.category);
+                state.produced_on = body.produced_on;
+                state.mark_no.clone_from(&body.mark_no);
+            }
+            state.model =
+                SubjectId::model(&body.maker, &body.model).map(|model| model.id().to_vec()).unwrap_or_default();
             state.enrolled = true;
             state.quantity.clone_from(&body.quantity);
             state.owner = step.signer();
@@ -158,7 +171,7 @@ fn identity(state: &mut Equipment, step: &Step<'_>, opened: bool) {
             state.holder = step.signer();
             state.members.clone_from(&body.members);
         }
-        Message::LotSplit(body) if !opened => {
+        Message::LotSplit(body) if !later => {
             state.identity_kind = IdentityKind::Lot as i32;
             state.parent.clone_from(&body.parent);
             state.owner = step.signer();
@@ -186,7 +199,6 @@ fn identity(state: &mut Equipment, step: &Step<'_>, opened: bool) {
         Message::AliasEnded(body) => {
             state.aliases.retain(|known| (known.kind, &known.value) != (body.kind, &body.value));
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave identity alone")]
         _ => {}
     }
 }
@@ -203,6 +215,7 @@ fn length(piece: &LotPiece) -> Option<Measure> {
     Some(Measure { digits: to.digits.saturating_sub(from.digits), ..to.clone() })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave custody alone")]
 fn custody(state: &mut Equipment, step: &Step<'_>) {
     match step.body.message() {
         Message::FactoryExit(body) => state.consignee.clone_from(&body.consignee),
@@ -217,21 +230,20 @@ fn custody(state: &mut Equipment, step: &Step<'_>) {
             state.holder = step.signer();
             state.consignee.clear();
             state.mine.clone_from(&body.mine_entered);
-            if sold(state) && !goes_back {
+            // Only the owner sells: what a holder sends off changes hands, not its owner.
+            if sold(state) && !goes_back && state.owner == body.from_organisation {
                 state.owner = step.signer();
             }
         }
         Message::OwnershipChanged(body) => state.owner.clone_from(&body.new_owner),
         Message::LeaseStarted(body) => state.user.clone_from(&body.lessee),
         Message::LeaseEnded(_) => state.user.clear(),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave custody alone")]
         _ => {}
     }
     match step.body.message() {
         Message::FactoryExit(body) => state.dispatch_reason = body.reason,
         Message::Dispatched(body) => state.dispatch_reason = body.reason,
         Message::Received(_) => state.dispatch_reason = 0,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only what is on the way has a reason")]
         _ => {}
     }
 }
@@ -240,14 +252,15 @@ fn sold(state: &Equipment) -> bool {
     state.dispatch_reason == DispatchReason::Sale as i32
 }
 
-fn place(state: &mut Equipment, step: &Step<'_>) {
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds move nothing")]
+fn place(state: &mut Equipment, step: &Step<'_>, later: bool) {
     let mine_surface = |mine: &Vec<u8>| Some(Place { mine: mine.clone(), node: Vec::new(), text: String::new() });
     match step.body.message() {
         Message::Warehoused(body) => {
             let text = [body.store.as_str(), body.shelf.as_str()].join(" ").trim().to_owned();
             state.place = Some(Place { mine: state.mine.clone(), node: Vec::new(), text });
         }
-        Message::Enrolled(body) if state.place.is_none() => {
+        Message::Enrolled(body) if !later => {
             state.place.clone_from(&body.place);
             state.mine = body.place.as_ref().map(|place| place.mine.clone()).unwrap_or_default();
         }
@@ -277,7 +290,6 @@ fn place(state: &mut Equipment, step: &Step<'_>) {
             state.mine.clear();
             state.place = None;
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds move nothing")]
         _ => {}
     }
 }
@@ -296,6 +308,7 @@ fn fit(components: &mut Vec<Component>, component: &Component) {
     components.sort_by(|left, right| left.slot.cmp(&right.slot));
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds move no parts")]
 fn parts(state: &mut Equipment, step: &Step<'_>) {
     match step.body.message() {
         Message::ComponentReplaced(body) => {
@@ -326,11 +339,11 @@ fn parts(state: &mut Equipment, step: &Step<'_>) {
             }
             state.members.extend(body.added.iter().cloned());
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds move no parts")]
         _ => {}
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are about no fault")]
 fn faults(state: &mut Equipment, step: &Step<'_>) {
     match step.body.message() {
         Message::FaultReported(body) => {
@@ -357,11 +370,11 @@ fn faults(state: &mut Equipment, step: &Step<'_>) {
                 fault.rectified = false;
             }
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are about no fault")]
         _ => {}
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds read nothing")]
 fn readings(state: &mut Equipment, step: &Step<'_>) {
     match step.body.message() {
         Message::UsageReported(body) => {
@@ -393,7 +406,6 @@ fn readings(state: &mut Equipment, step: &Step<'_>) {
                 quantity.digits = quantity.digits.saturating_sub(cut.digits);
             }
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds read nothing")]
         _ => {}
     }
 }
@@ -411,8 +423,7 @@ fn runs_backwards(state: &Equipment, meter_no: &str, counter: Option<&Measure>) 
 
 fn read(state: &mut Equipment, step: &Step<'_>, meter_no: &str, counter: Option<&Measure>) {
     state.meters.retain(|meter| meter.meter_no != meter_no);
-    let reading =
-        MeterReading { meter_no: meter_no.to_owned(), counter: counter.cloned(), at_us: step.micros() };
+    let reading = MeterReading { meter_no: meter_no.to_owned(), counter: counter.cloned(), at_us: step.micros() };
     state.meters.push(reading);
     state.meters.sort_by(|left, right| left.meter_no.cmp(&right.meter_no));
 }

@@ -22,6 +22,7 @@ pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Optio
 }
 
 /// Moves a state on by one event of its own chain that is not earlier than those before it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that is shown")]
 pub fn apply(state: &mut Mine, step: &Step<'_>) {
     let take = |field: &mut String, value: &String| {
         if !value.is_empty() {
@@ -75,7 +76,6 @@ pub fn apply(state: &mut Mine, step: &Step<'_>) {
         }
         Message::Engaged(body) => state.engagements.push(engagement(body, step)),
         Message::EngagementEnded(body) => end_engagement(&mut state.engagements, body.engagement.as_ref()),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that is shown")]
         _ => {}
     }
 }

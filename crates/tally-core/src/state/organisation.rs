@@ -1,12 +1,11 @@
 //! The state of an organisation.
 
-use tally_proto::v1::{Engaged, Engagement, EventRef, Key, KeyKind, Organisation, RoleGrant, statement::Body as Message};
+use tally_proto::v1::{
+    Engaged, Engagement, EventRef, Key, KeyKind, Organisation, RoleGrant, statement::Body as Message,
+};
 
 use super::{Instant, Recorded, Step, in_order};
-use crate::{
-    hash::sha256,
-    id::SubjectId,
-};
+use crate::{hash::sha256, id::SubjectId};
 
 /// The state of an organisation at `instant`; `None` where it was not registered then.
 pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Organisation> {
@@ -22,6 +21,7 @@ pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Optio
 }
 
 /// Moves a state on by one event of its own chain that is not earlier than those before it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that is shown")]
 pub fn apply(state: &mut Organisation, step: &Step<'_>) {
     let position = step.position();
     match step.body.message() {
@@ -80,7 +80,6 @@ pub fn apply(state: &mut Organisation, step: &Step<'_>) {
         Message::OrganisationSucceeded(body) => state.successor.clone_from(&body.successor),
         Message::Engaged(body) => state.engagements.push(engagement(body, step)),
         Message::EngagementEnded(body) => end_engagement(&mut state.engagements, body.engagement.as_ref()),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that is shown")]
         _ => {}
     }
 }
