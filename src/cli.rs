@@ -41,13 +41,48 @@ pub enum Command {
     /// Registers mines and places, and shows them. 煤矿
     #[command(subcommand)]
     Mine(Mine),
-    /// Records an event. 记载
+    /// Records an event, or an atomic set of events from a file. 记载
+    ///
+    /// Examples:
+    ///   tally record template manufactured > event.json     print a file to fill in
+    ///   tally record --file event.json                      record what was filled in
+    ///   tally record inspected 'Maker::Model::Serial' --inspection-kind daily --nothing-found
+    ///   tally record noted 'Maker::Model::Serial' --set text='seen at the gate' --dry-run
+    ///
+    /// Kinds with flags of their own: factory_exit 出厂, dispatched 发运, received 接收,
+    /// warehoused 入库, acceptance_checked 到矿验收, ex_proof_checked 入井防爆检查,
+    /// entered_mine 入井, installed 安装, commissioned 投用, inspected 检查, maintained 维修,
+    /// fault_reported 故障上报. Every kind can be recorded with --set or --file.
+    #[command(verbatim_doc_comment)]
     Record(Box<Record>),
     /// Shows a machine, organisation or mine: by plate, alias or id. 查询
+    ///
+    /// Examples:
+    ///   tally show 'Maker::Model::Serial'            who holds it, where it is, what is wrong with it
+    ///   tally show 'Maker::Model::Serial' --as-of 2026-04-02T08:00:00+08:00
+    ///
+    /// A plate that no machine bears is answered with a proof of absence and exit code 1:
+    /// that is what a forged plate meets.
+    #[command(verbatim_doc_comment)]
     Show(Show),
     /// Shows the whole history of a subject, proved complete. 履历
+    ///
+    /// Examples:
+    ///   tally history 'Maker::Model::Serial'         every event about a machine
+    ///   tally history mine/UUID                      what is on a mine's chain, and what mentions it
+    ///
+    /// Every entry's signatures are checked, and it is proved that none is left out.
+    /// With a clock only a part is shown; what is proved is the whole.
+    #[command(verbatim_doc_comment)]
     History(History),
     /// Lists machines. 清单
+    ///
+    /// Examples:
+    ///   tally list --state-is stopped --mine UUID    what stands still in a mine
+    ///   tally list --maker Maker --all --output jsonl
+    ///
+    /// That a list is complete, `tally mine machines` proves.
+    #[command(verbatim_doc_comment)]
     List(List),
     /// Fetches proofs and checks them. 证明
     #[command(subcommand)]
@@ -187,6 +222,8 @@ pub enum Key {
         file: PathBuf,
     },
     /// Registers a key of an organisation: signed by its recovery key or the registrar. 密钥登记
+    ///
+    /// Without --organisation it is the organisation itself that signs, with its recovery key.
     Add {
         /// Organisation whose key it is.
         #[arg(value_name = "ORGANISATION")]
@@ -203,7 +240,7 @@ pub enum Key {
         /// Section of the person; staff keys. 部门
         #[arg(long)]
         section: Option<String>,
-        /// Id of the person, who has another key already; a new one, made by chance, without it. Staff keys. 人员编号
+        /// Id of the person, if there is one already; a new random one without it. Staff keys. 人员编号
         #[arg(long, value_name = "UUID")]
         person: Option<String>,
         /// How the server is reached.
@@ -214,6 +251,8 @@ pub enum Key {
         signing: Signing,
     },
     /// Revokes a key of an organisation: signed by its recovery key or the registrar. 密钥吊销
+    ///
+    /// Without --organisation it is the organisation itself that signs, with its recovery key.
     Revoke {
         /// Organisation whose key it is.
         #[arg(value_name = "ORGANISATION")]
@@ -417,6 +456,8 @@ pub enum Mine {
         connection: Connection,
     },
     /// Lists all machines of a mine, and proves by the mine's own head proof that none is left out.
+    ///
+    /// Exits 1 where that cannot be proved, 4 where the server's list contradicts its log.
     Machines {
         /// Mine.
         mine: String,
@@ -426,19 +467,9 @@ pub enum Mine {
     },
 }
 
-/// Records an event, or an atomic set of events from a file.
-///
-/// Examples:
-///   tally record template manufactured > event.json     print a file to fill in
-///   tally record --file event.json                      record what was filled in
-///   tally record inspected 'Maker::Model::Serial' --inspection-kind daily --nothing-found
-///   tally record noted 'Maker::Model::Serial' --set text='seen at the gate' --dry-run
-///
-/// Kinds with flags of their own: factory_exit 出厂, dispatched 发运, received 接收, warehoused 入库,
-/// acceptance_checked 到矿验收, ex_proof_checked 入井防爆检查, entered_mine 入井, installed 安装, commissioned 投用,
-/// inspected 检查, maintained 维修, fault_reported 故障上报. Every kind can be recorded with --set or --file.
+/// What to record.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Record {
     /// What to do instead of recording.
     #[command(subcommand)]
@@ -568,9 +599,7 @@ pub struct Daily {
     pub loss_of_protection: bool,
 }
 
-/// Shows a machine, organisation or mine.
-///
-/// A plate that no machine bears is answered with a proof of absence, and exit code 1: this is what a forged plate meets.
+/// What to show.
 #[derive(Args, Debug)]
 pub struct Show {
     /// `MAKER::MODEL::SERIAL` (`lot:` before it for a lot), `equipment/UUID`, `organisation/UUID`, `mine/UUID`, or alias.
@@ -583,9 +612,7 @@ pub struct Show {
     pub connection: Connection,
 }
 
-/// Shows the whole history of a subject: every entry's signatures checked, and proved that none is left out.
-///
-/// With a clock only a part is shown, and how much that is; what is proved is the whole.
+/// Whose history to show.
 #[derive(Args, Debug)]
 pub struct History {
     /// `MAKER::MODEL::SERIAL`, alias, or `KIND/UUID`.
@@ -673,6 +700,8 @@ pub enum Proof {
         connection: Connection,
     },
     /// Fetches the head proof of a subject, of presence or of absence, and checks it.
+    ///
+    /// Exits 0 in both cases: what was asked for is the proof.
     Head {
         /// `MAKER::MODEL::SERIAL`, or `KIND/UUID`.
         subject: String,

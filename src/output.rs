@@ -77,7 +77,9 @@ impl From<ClientError> for CommandError {
         if let Some(server) = error.server() {
             let mut told = Self::new(code, server.to_string());
             told.details.extend(server.localized.clone());
-            told.details.extend(server.fields.iter().map(|(field, what)| format!("{field}: {what}")));
+            let fields = server.fields.iter().map(|(field, what)| format!("{field}: {what}"));
+            // What the message says already is not said twice.
+            told.details.extend(fields.filter(|field| !server.message.contains(field.as_str())));
             told.help = server.metadata.get("help").cloned();
             return told;
         }
@@ -105,7 +107,9 @@ impl From<DraftError> for CommandError {
                 let told = Self::new(exit::USAGE, "the event is not well formed; nothing was signed");
                 form.problems().iter().fold(told, |told, problem| told.detail(problem.to_string()))
             }
-            _ => Self::new(exit::USAGE, error.to_string()),
+            DraftError::Random(_) | DraftError::Id(_) | DraftError::Set(_) | DraftError::ChainFull { .. } | _ => {
+                Self::new(exit::USAGE, error.to_string())
+            }
         }
     }
 }
@@ -120,19 +124,21 @@ fn code_of(error: &ClientError) -> u8 {
         | ClientError::Connect { .. }
         | ClientError::Failed(_)
         | ClientError::HeadMoves { .. } => exit::UNREACHED,
-        _ => exit::USAGE,
+        ClientError::Address { .. } | ClientError::State(_) | ClientError::Draft(_) | ClientError::Subject(_) | _ => {
+            exit::USAGE
+        }
     }
 }
 
 /// The head of a chain is no longer the one that an event was signed on.
 fn moved_on(subject: &str, claimed: Option<&str>, chain_length: u64, head_hash: &str) -> CommandError {
     let told = CommandError::new(exit::NO, format!("the chain of {subject} has moved on since this event was signed"));
-    let signed = claimed.map(|claimed| format!("signed for place  {claimed}"));
+    let signed = claimed.map(|claimed| format!("signed for place  {claimed:>4}"));
     let mut told = signed.into_iter().fold(told, CommandError::detail);
     if let Some(head) = chain_length.checked_sub(1) {
-        told = told.detail(format!("head is at place   {head}  {head_hash}"));
+        told = told.detail(format!("head is at place  {head:>4}  {head_hash}"));
     }
-    told.detail("nothing was recorded").help(format!("look at it with `tally history {subject}`, then record it again"))
+    told.help(format!("look at it with `tally history {subject}`, then record it again"))
 }
 
 /// Prints an error where people look for one, and gives its exit code.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tally_client::{Client, Options, draft::SignedEvent, verify::Trust};
+use tally_client::{Client, Options, draft::SignedEvent, verify::{Kept, Trust}};
 use tally_core::hash::EventHash;
 use tally_log::LogPosition;
 use tally_testkit::{
@@ -48,7 +48,7 @@ fn what_was_acknowledged_outlives_fifty_kills_under_load() {
     let mut life = life;
     let promises = Promises::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut checkpoints: Vec<u64> = Vec::new();
+    let mut checkpoints: Vec<Kept> = Vec::new();
 
     for round in 0..number("TALLY_KILL_ROUNDS", ROUNDS) {
         let serving = ledger.serve_with(["--accept-clock"]);
@@ -59,10 +59,10 @@ fn what_was_acknowledged_outlives_fifty_kills_under_load() {
             let client = Client::connect(&url, trust.clone(), options()).await.unwrap();
             let checkpoint = client.checkpoint().await.unwrap();
             for old in &checkpoints {
-                let old = tally_log::TreeSize::new(*old).unwrap();
-                client.consistency(old, Some(checkpoint.size())).await.unwrap();
+                let proved = client.consistency(old.size, Some(checkpoint.size())).await.unwrap();
+                assert_eq!(proved.old.root, old.root, "the checkpoint of size {} is of another ledger", old.size);
             }
-            checkpoints.push(checkpoint.size().get());
+            checkpoints.push(checkpoint.kept());
             check_promises(&client, &promises, &mut random).await;
         });
         let load = Duration::from_millis(1 + random.below(LOAD_MILLIS_MAX));

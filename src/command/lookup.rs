@@ -9,7 +9,7 @@ use tally_core::{
 };
 use tally_proto::v1;
 
-use super::text::{plate, time, usage, uuid};
+use super::text::{count, plate, time, usage, uuid};
 use crate::output::{CommandError, exit};
 
 /// Machines that somebody asked for.
@@ -116,7 +116,7 @@ pub fn absent(asked: &str, heads: &[VerifiedHead]) -> CommandError {
     ));
     for head in heads {
         let mentioned = head.value.map_or(0, |value| value.touches);
-        let but = if mentioned > 0 { format!(", mentioned {mentioned} times") } else { String::new() };
+        let but = if mentioned > 0 { format!(", mentioned {}", count(mentioned, "time")) } else { String::new() };
         told = told.detail(format!("  {}{but}", head.subject));
     }
     told
@@ -130,6 +130,12 @@ pub fn absent_plate(text: &str, heads: &[VerifiedHead]) -> CommandError {
     }
     told.detail("that no machine bears it as a later plate is the server's word")
         .help("compare maker, model and serial with the plate; a plate that nobody recorded may be forged")
+}
+
+/// No machine bears the alias.
+pub fn absent_alias(text: &str) -> CommandError {
+    let told = absent(&format!("a machine with the alias {text}"), &[]);
+    told.help("a plate is written MAKER::MODEL::SERIAL, an id KIND/UUID")
 }
 
 /// One subject by what people call it; of machines exactly one must be meant.
@@ -147,8 +153,7 @@ pub async fn subject(client: &Client, text: &str, expected: SubjectKind) -> anyh
         Asked::Alias(alias) if expected == SubjectKind::Equipment => {
             let found = by_alias(client, &alias).await?;
             if found.machines.is_empty() {
-                let told = absent(&format!("a machine with the alias {text}"), &[]);
-                return Err(told.help("write MAKER::MODEL::SERIAL for a plate, or KIND/UUID").into());
+                return Err(absent_alias(text).into());
             }
             found
         }
@@ -178,7 +183,7 @@ pub fn basis_text(basis: &v1::Basis) -> String {
     // Without an instant of its own an answer holds for the present.
     let is_now = basis.as_of_us == 0 || basis.as_of_us == i64::MAX;
     let as_of = if is_now { "as of now".to_owned() } else { format!("as of {}", time(basis.as_of_us)) };
-    format!("{as_of}, knowing {} entries, the last sealed {}", basis.tree_size, time(recorded))
+    format!("{as_of}, knowing {}, the last sealed {}", count(basis.tree_size, "entry"), time(recorded))
 }
 
 /// Names for ids: the server's word, asked once for each.

@@ -17,9 +17,9 @@ pub use proof::run as proof;
 
 use super::{
     connection::{block_on, connect},
-    lookup::{Asked, Machines, Names, absent, absent_plate, basis_text, by_alias, by_id, by_plate},
+    lookup::{Asked, Machines, Names, absent, absent_alias, absent_plate, basis_text, by_alias, by_id, by_plate},
     register::{show_mine_at, show_organisation_at},
-    text::{at, choice, organisation, standing, subject, usage},
+    text::{at, choice, count, organisation, standing, subject, usage},
 };
 use crate::{
     cli::{List, Show},
@@ -36,9 +36,10 @@ pub fn show(args: &Show, output: &Output) -> anyhow::Result<ExitCode> {
 }
 
 async fn show_at(client: &Client, asked: &str, at: v1::At, output: &Output) -> anyhow::Result<ExitCode> {
-    let (found, is_plate) = match Asked::parse(asked) {
-        Asked::Plate(plate, kind) => (by_plate(client, &plate, kind, at).await?, true),
-        Asked::Alias(alias) if at == v1::At::default() => (by_alias(client, &alias).await?, false),
+    let meant = Asked::parse(asked);
+    let found = match &meant {
+        Asked::Plate(plate, kind) => by_plate(client, plate, *kind, at).await?,
+        Asked::Alias(alias) if at == v1::At::default() => by_alias(client, alias).await?,
         Asked::Alias(_) => {
             let told = usage("an alias is looked up as of now; the clocks do not go with it");
             return Err(told
@@ -46,10 +47,10 @@ async fn show_at(client: &Client, asked: &str, at: v1::At, output: &Output) -> a
                 .into());
         }
         Asked::Subject(subject) => match subject.kind() {
-            SubjectKind::Equipment => (by_id(client, subject, at).await?, false),
-            SubjectKind::Mine => return show_mine_at(client, subject, at, output).await,
+            SubjectKind::Equipment => by_id(client, *subject, at).await?,
+            SubjectKind::Mine => return show_mine_at(client, *subject, at, output).await,
             SubjectKind::Organisation => {
-                let organisation = OrganisationId::try_from(subject)?;
+                let organisation = OrganisationId::try_from(*subject)?;
                 return show_organisation_at(client, organisation, at, output).await;
             }
             SubjectKind::Mark
@@ -66,15 +67,19 @@ async fn show_at(client: &Client, asked: &str, at: v1::At, output: &Output) -> a
         output.json(&found_to_json(&found)?)?;
     }
     if found.machines.is_empty() {
-        let told = if is_plate { absent_plate(asked, &found.heads) } else { absent(asked, &found.heads) };
-        return Err(told.into());
+        return Err(match meant {
+            Asked::Plate(..) => absent_plate(asked, &found.heads),
+            Asked::Alias(_) => absent_alias(asked),
+            Asked::Subject(subject) => absent(&subject.to_string(), &found.heads),
+        }
+        .into());
     }
     if output.is_json() {
         return Ok(ExitCode::SUCCESS);
     }
     let mut names = Names::new(client);
     if found.machines.len() > 1 {
-        output.say(format!("{} machines bear {asked}; they are not the same for that:", found.machines.len()));
+        output.say(format!("{} bear {asked}; they are not the same for that:", count(found.machines.len(), "machine")));
     }
     for machine in &found.machines {
         machine::say(machine, &mut names, output).await;
@@ -82,9 +87,9 @@ async fn show_at(client: &Client, asked: &str, at: v1::At, output: &Output) -> a
     }
     output.say(format!("the server's word, {}", basis_text(&found.basis)));
     if let Some(head) = found.heads.iter().find(|head| head.is_opened()) {
-        let (length, size) = (head.head.chain_length, head.checkpoint.size());
+        let (length, size) = (count(head.head.chain_length, "event"), head.checkpoint.size());
         output.say(format!(
-            "proved: {} has {length} events under checkpoint {size} ({}); `tally history` proves each",
+            "proved: {} has {length} under checkpoint {size} ({}); `tally history` proves each",
             head.subject,
             standing(&head.checkpoint)
         ));
@@ -184,7 +189,8 @@ async fn print_list(
     }
     output.table(MACHINE_HEADER, rows);
     let on_page = if next.is_empty() { "" } else { " on this page" };
-    output.say(format!("{} machines{on_page} by the server's word, {}", machines.len(), basis_text(basis)));
+    let number = count(machines.len(), "machine");
+    output.say(format!("{number}{on_page} by the server's word, {}", basis_text(basis)));
     if !next.is_empty() {
         output.say(format!("next page: {}", next_page(args, next)));
     }

@@ -149,9 +149,17 @@ fn from_flags(args: &Record) -> anyhow::Result<Wish> {
         }
         body.entry("identityKind").or_insert_with(|| identity.as_str_name().into());
     }
+    // A model is named as on the plate, and its id follows from that.
+    let model =
+        subject.split_once("::").filter(|(_, model)| kind == EventKind::ModelRegistered && !model.contains("::"));
+    if let Some((maker, model)) = model {
+        body.entry("maker").or_insert_with(|| maker.into());
+        body.entry("model").or_insert_with(|| model.into());
+    }
+    let named = if model.is_some() { None } else { Some(subject.clone()) };
     let body = fill::fill(kind, Value::Object(body))?;
     daily::check(kind, &body)?;
-    Ok(Wish { subject: Some(subject.clone()), ..Wish::new(kind, body) })
+    Ok(Wish { subject: named, ..Wish::new(kind, body) })
 }
 
 /// Who signs: the flags and the file must not contradict each other.
@@ -195,7 +203,9 @@ async fn member(client: &Client, signer: &Signer, wish: Wish) -> anyhow::Result<
     let mut body = wish.body;
     let subject = subject_of(client, signer.author().organisation, wish.kind, wish.subject.as_deref(), &body).await?;
     complete::complete(client, wish.kind, subject, occurred_at, &mut body).await?;
-    let mut draft = signer.state(subject, occurred_at, body_of(wish.kind, &body)?)?;
+    let mut draft = signer
+        .state(subject, occurred_at, body_of(wish.kind, &body)?)
+        .map_err(|error| error.help(format!("`tally record template {}` shows every field", wish.kind.field())))?;
     if !wish.performed_by.is_empty() {
         draft = draft.performed_by(wish.performed_by);
     }
@@ -242,7 +252,7 @@ async fn subject_of(
     let subject = match Asked::parse(named) {
         // What opens a chain names it by its plate, whatever is on record.
         Asked::Plate(..) if kind.opens() => super::text::subject(named, expected)?,
-        _ => lookup::subject(client, named, expected).await?,
+        Asked::Plate(..) | Asked::Subject(_) | Asked::Alias(_) => lookup::subject(client, named, expected).await?,
     };
     if kind.subjects().contains(&subject.kind()) {
         return Ok(subject);
@@ -251,6 +261,7 @@ async fn subject_of(
     Err(usage(format!("{subject} has no {}; that stands on the chain of {}", kind.field(), due.join(" or "))).into())
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds do not say whose chain they go on")]
 fn opened_by(organisation: OrganisationId, kind: EventKind, body: &Value) -> anyhow::Result<Option<SubjectId>> {
     if !kind.opens() {
         return Ok(None);
@@ -274,7 +285,6 @@ fn opened_by(organisation: OrganisationId, kind: EventKind, body: &Value) -> any
         Body::Enrolled(body) if body.serial.is_empty() => Some(SubjectId::named(organisation, &body.own_number)?),
         Body::Enrolled(body) => Some(plate(body.identity_kind(), &body.maker, &body.model, &body.serial)?),
         Body::AssemblyFormed(body) => Some(SubjectId::named(organisation, &body.own_number)?),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds do not say whose chain they go on")]
         _ => None,
     })
 }

@@ -13,7 +13,7 @@ use super::{
     lookup::{Names, absent, basis_text, is_not_found},
     read::{MACHINE_HEADER, machine_row},
     sign::Signer,
-    text::{self, at, choice, day, day_of, day_text, role_text, short_name, standing, subject, time, uuid},
+    text::{self, at, choice, count, day, day_of, day_text, role_text, short_name, standing, subject, time, uuid},
 };
 use crate::{
     cli::{Clocks, Connection, Mine, Org, Signing},
@@ -282,7 +282,8 @@ async fn list_organisations(role: Option<&str>, connection: &Connection, output:
         vec![uuid(&organisation.id), organisation.name.clone(), held.collect::<Vec<_>>().join(", ")]
     });
     output.table(&["organisation 单位", "name", "roles 角色"], rows.collect());
-    output.say(format!("{} organisations by the server's word, {}", answer.value.len(), basis_text(&answer.basis)));
+    let number = count(answer.value.len(), "organisation");
+    output.say(format!("{number} by the server's word, {}", basis_text(&answer.basis)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -379,7 +380,8 @@ async fn list_mines(operator: Option<&str>, connection: &Connection, output: &Ou
         ]);
     }
     output.table(&["mine 煤矿", "name", "number 编码", "operator 经营主体"], rows);
-    output.say(format!("{} mines by the server's word, {}", answer.value.len(), basis_text(&answer.basis)));
+    let number = count(answer.value.len(), "mine");
+    output.say(format!("{number} by the server's word, {}", basis_text(&answer.basis)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -428,15 +430,12 @@ async fn machines(asked: &str, connection: &Connection, output: &Output) -> anyh
         return Err(told.help("the log is right: let the operator run `tally index rebuild`").into());
     }
     let unread = answer.proved.unread;
-    let (count, size) = (answer.listed.len(), head.checkpoint.size());
+    let (number, size) = (count(answer.listed.len(), "machine"), head.checkpoint.size());
     let standing = standing(&head.checkpoint);
     if complete {
-        output.say(format!(
-            "{count} machines, complete by {id} under checkpoint {size} of {} ({standing})",
-            head.recorded_at
-        ));
+        output.say(format!("{number}, complete by {id} under checkpoint {size} of {} ({standing})", head.recorded_at));
     } else {
-        let told = format!("{count} machines, not proved complete: {unread} entries of {id} cannot be read here");
+        let told = format!("{number}, not proved complete: {} of {id} cannot be read here", count(unread, "entry"));
         output.say(&told);
         if output.is_json() {
             note(told);

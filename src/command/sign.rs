@@ -23,6 +23,7 @@ use tally_proto::v1;
 
 use super::{
     connection::read_key,
+    lookup::Names,
     text::{instant, irregularity, kind_name, organisation, role, usage},
 };
 use crate::{
@@ -124,7 +125,9 @@ impl Signer {
                 let hands: Vec<&SigningKey> = self.hands.iter().chain(&member.hands).collect();
                 match client.record_draft(&mut member.draft, issuer, &hands).await {
                     Ok(recorded) => vec![recorded],
-                    Err(error) => return Err(self.unrecorded(error, member.draft.sent().cloned()).into()),
+                    Err(error) => {
+                        return Err(self.unrecorded(client, error, member.draft.sent().cloned()).await.into());
+                    }
                 }
             }
             members => {
@@ -137,7 +140,7 @@ impl Signer {
                     Ok(recorded) => recorded,
                     Err(error) => {
                         let sent = set.iter().filter_map(|member| member.draft.sent().cloned());
-                        return Err(self.unrecorded(error, sent).into());
+                        return Err(self.unrecorded(client, error, sent).await.into());
                     }
                 }
             }
@@ -147,9 +150,14 @@ impl Signer {
     }
 
     /// What a failed recording means, and what was signed when its outcome is not known.
-    fn unrecorded(&self, error: ClientError, sent: impl IntoIterator<Item = SignedEvent>) -> CommandError {
+    async fn unrecorded(
+        &self,
+        client: &Client,
+        error: ClientError,
+        sent: impl IntoIterator<Item = SignedEvent>,
+    ) -> CommandError {
         let is_lost = matches!(&error, ClientError::Unreachable { is_recording: true, .. });
-        let told = unrecorded(error);
+        let told = unrecorded(client, error).await;
         let sent: Vec<SignedEvent> = sent.into_iter().collect();
         let Some(first) = sent.first().filter(|_| is_lost) else { return told };
         let path = self.unsent_dir.join(format!("unsent-{}.json", first.event().statement().event_id));
@@ -233,12 +241,14 @@ fn say_unsigned(
 ) -> anyhow::Result<()> {
     let stated = event.event();
     let statement = stated.statement();
+    let is_first = stated.chain_index() == ChainIndex::FIRST;
+    let head = if is_first { "which opens it: it was proved absent" } else { "behind the head that was proved" };
     let mut facts = vec![
         ("kind", kind_name(statement.body_number)),
         ("subject", statement.subject.to_string()),
         ("occurred_at", statement.occurred_at.to_string()),
-        ("place on chain", stated.chain_index().to_string()),
-        ("previous hash", format!("{}  (the head, proved under checkpoint {under})", stated.previous_hash())),
+        ("place on chain", format!("{}, {head} under checkpoint {under}", stated.chain_index())),
+        ("previous hash", stated.previous_hash().to_string()),
         ("issuer", issuer.unwrap_or("no --key is given").to_owned()),
     ];
     facts.extend(statement.mentions.iter().map(|mention| ("mentions", mention.to_string())));
@@ -263,15 +273,28 @@ pub async fn send_signed(client: &Client, events: Vec<SignedEvent>, output: &Out
         [event] => client.record(event).await.map(|receipt| vec![receipt]),
         events => client.record_set(events).await,
     };
-    let receipts = receipts.map_err(unrecorded)?;
+    let receipts = match receipts {
+        Ok(receipts) => receipts,
+        Err(error) => return Err(unrecorded(client, error).await.into()),
+    };
     let recorded: Vec<_> = events.into_iter().zip(receipts).collect();
     print_receipts(client, &recorded, output).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn unrecorded(error: ClientError) -> CommandError {
-    let is_refused = matches!(&error, ClientError::Refused(_)) && error.stale_head().is_none();
-    let told = CommandError::from(error);
+/// What a failed recording means; where the head moved on, who moved it.
+async fn unrecorded(client: &Client, error: ClientError) -> CommandError {
+    let is_refused = matches!(&error, ClientError::Refused(_));
+    let head = error.stale_head();
+    let mut told = CommandError::from(error);
+    if let Some((subject, head)) = head
+        && let Some(last) = head.chain_length.checked_sub(1)
+        && let Ok(entry) = client.event_on_chain(subject, ChainIndex::new(last)).await
+    {
+        let statement = entry.event.statement();
+        let who = Names::new(client).organisation(statement.organisation.as_bytes()).await;
+        told = told.detail(format!("  {} of {} by {who}", kind_name(statement.body_number), statement.occurred_at));
+    }
     if is_refused { told.detail("nothing was recorded") } else { told }
 }
 

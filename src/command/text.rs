@@ -103,6 +103,16 @@ pub fn uuid(id: &[u8]) -> String {
     }
 }
 
+/// So many of something: `1 machine`, `2 machines`, `2 entries`.
+pub fn count(number: impl std::fmt::Display, what: &str) -> String {
+    let number = number.to_string();
+    match what.strip_suffix('y') {
+        _ if number == "1" => format!("{number} {what}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {what}s"),
+    }
+}
+
 /// An instant in microseconds as text.
 pub fn time(micros: i64) -> String {
     Timestamp::from_micros(micros).to_string()

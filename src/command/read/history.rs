@@ -14,7 +14,7 @@ use tally_proto::v1;
 use super::super::{
     connection::{block_on, connect},
     lookup::{Names, absent, subject},
-    text::{at, kind_name, role_text, standing},
+    text::{at, count, kind_name, role_text, standing},
 };
 use crate::{
     cli::History,
@@ -91,16 +91,13 @@ async fn print_lines(client: &Client, history: &VerifiedHistory, shown: &[&Verif
                 let role = i32::try_from(statement.role).unwrap_or_default();
                 vec![
                     touch.position.to_string(),
-                    if on_chain {
-                        event.chain_index().to_string()
-                    } else {
-                        format!("mentions, on {}", statement.subject)
-                    },
+                    if on_chain { event.chain_index().to_string() } else { "mentions".to_owned() },
                     kind_name(statement.body_number),
                     statement.occurred_at.to_string(),
                     recorded_at.to_string(),
                     lateness(*recorded_at, event).map(|late| format!("LATE 迟报 {late}")).unwrap_or_default(),
                     format!("{} as {}", names.organisation(statement.organisation.as_bytes()).await, role_text(role)),
+                    if on_chain { String::new() } else { statement.subject.to_string() },
                 ]
             }
             TouchContent::Withheld(leaf) => {
@@ -108,11 +105,13 @@ async fn print_lines(client: &Client, history: &VerifiedHistory, shown: &[&Verif
             }
         });
     }
-    let header = ["position", "place", "kind", "occurred_at 发生时间", "recorded_at 记载时间", "", "who"];
-    output.table(&header, rows);
+    let header =
+        ["position", "place", "kind", "occurred_at 发生时间", "recorded_at 记载时间", "", "who", "on the chain of"];
+    let header = if history.touches.len() as u64 > history.head.head.chain_length { &header[..] } else { &header[..7] };
+    output.table(header, rows);
     if shown.len() < history.touches.len() {
         let (shown, all) = (shown.len(), history.touches.len());
-        output.say(format!("shown are {shown} of {all} entries: {}", cut.words()));
+        output.say(format!("shown are {shown} of {}: {}", count(all, "entry"), cut.words()));
     }
     output.say(conclusion(history));
     note("names are the server's word; what was signed are ids, as --output json shows them");
@@ -135,13 +134,14 @@ fn conclusion(history: &VerifiedHistory) -> String {
         Completeness::Complete => {
             let mentions = u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(on_chain);
             format!(
-                "complete 完整: {all} entries, {on_chain} on its chain and {mentions} that mention it, nothing left out {under}"
+                "complete 完整: {}, {on_chain} on its chain and {mentions} by mention, nothing left out {under}",
+                count(all, "entry")
             )
         }
         Completeness::Withheld { .. }
         | Completeness::NeverOpened { .. }
         | Completeness::Absent
-        | Completeness::Suffix { .. } => format!("{}: {all} entries {under}", history.completeness),
+        | Completeness::Suffix { .. } => format!("{}: {} {under}", history.completeness, count(all, "entry")),
     }
 }
 

@@ -5,7 +5,7 @@ use tally_proto::v1;
 
 use super::super::{
     lookup::Names,
-    text::{day_text, irregularity, kind_name, short_name, state, time, uuid},
+    text::{count, day_text, irregularity, kind_name, short_name, state, time, uuid},
 };
 use crate::output::Output;
 
@@ -54,7 +54,11 @@ pub async fn say(machine: &v1::Equipment, names: &mut Names<'_>, output: &Output
     let found = machine.irregularities.iter();
     let found = found.map(|found| vec![irregularity(found.kind).to_owned(), found.position.to_string()]);
     output.table(&["irregular 异常", "position"], found.collect());
-    let events = format!("{} events on its chain, {} entries touch it", machine.chain_length, machine.touches);
+    let events = format!(
+        "{} on its chain, touched by {}",
+        count(machine.chain_length, "event"),
+        count(machine.touches, "entry")
+    );
     output.say(format!(" {events}; `tally history equipment/{}`", uuid(&machine.id)));
 }
 
@@ -133,7 +137,7 @@ async fn four_states(machine: &v1::Equipment, names: &mut Names<'_>) -> Vec<(&'s
 fn overlays(machine: &v1::Equipment) -> String {
     let mut found = Vec::new();
     if !machine.open_faults.is_empty() {
-        found.push(format!("{} open faults 带病", machine.open_faults.len()));
+        found.push(format!("{} 带病", count(machine.open_faults.len(), "open fault")));
     }
     if machine.open_faults.iter().any(|fault| fault.loss_of_protection) {
         found.push("explosion protection lost 失爆".to_owned());

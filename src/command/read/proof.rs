@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tally_client::{
-    json,
+    ClientError, json,
     verify::{VerifiedCheckpoint, VerifiedHead, VerifyError},
 };
 use tally_core::{entry::EventEntry, id::SubjectKind};
@@ -13,7 +13,7 @@ use tally_proto::v1::head_proof::End;
 
 use super::super::{
     connection::{block_on, connect},
-    text::{kind_name, role_text, standing, subject, usage},
+    text::{count, kind_name, role_text, standing, subject, usage},
 };
 use crate::{
     cli::{Connection, Proof},
@@ -42,13 +42,13 @@ fn size_of(size: u64) -> Result<TreeSize, CommandError> {
 async fn event(position: u64, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
     let position = position_of(position)?;
     let client = connect(connection).await?;
-    let entry = client.event(position).await.map_err(|error| match error {
-        tally_client::ClientError::Verify(VerifyError::Entry { .. }) => CommandError::new(
-            exit::NO,
-            format!("the entry at {position} is no event's: it ends a batch with the heads of all chains"),
-        )
-        .help(format!("prove that it stands there with `tally proof inclusion {position}`")),
-        error => CommandError::from(error),
+    let entry = client.event(position).await.map_err(|error| {
+        if !matches!(error, ClientError::Verify(VerifyError::Entry { .. })) {
+            return CommandError::from(error);
+        }
+        let what = "is no event's: it ends a batch with the heads of all chains";
+        CommandError::new(exit::NO, format!("the entry at {position} {what}"))
+            .help(format!("prove that it stands there with `tally proof inclusion {position}`"))
     })?;
     // The path again, for whoever wants to check it with other tools.
     let size = entry.checkpoint.size();
@@ -198,9 +198,13 @@ async fn head(asked: &str, connection: &Connection, output: &Output) -> anyhow::
         format!("under checkpoint {} of {} ({})", head.checkpoint.size(), head.recorded_at, standing(&head.checkpoint));
     let what = match &head.value {
         Some(value) if head.is_opened() => {
-            format!("proved: {} events on its chain, {} entries touch it", head.head.chain_length, value.touches)
+            format!(
+                "proved: {} on its chain, touched by {}",
+                count(head.head.chain_length, "event"),
+                count(value.touches, "entry")
+            )
         }
-        Some(value) => format!("proved: never opened, mentioned {} times", value.touches),
+        Some(value) => format!("proved: never opened, mentioned {}", count(value.touches, "time")),
         None => "proved: nothing about it is on record 未建档".to_owned(),
     };
     output.say(format!("{what}, {under}"));
@@ -231,7 +235,8 @@ fn say_path(name: &str, path: &[NodeHash], output: &Output) {
 }
 
 fn say_hashes(name: &str, hashes: &[String], output: &Output) {
-    output.say(format!(" {name}: {} hashes", hashes.len()));
+    let of = if hashes.len() == 1 { "hash" } else { "hashes" };
+    output.say(format!(" {name}: {} {of}", hashes.len()));
     hashes.iter().for_each(|hash| output.say(format!("   {hash}")));
 }
 

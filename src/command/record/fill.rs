@@ -190,7 +190,9 @@ fn shape_object(fields: &Map<String, Value>, given: Value, path: &str) -> Result
             return Ok(Some(json!({ "chainIndex": place })));
         }
         Value::Object(given) => given,
-        other => return Ok(Some(other)),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            return Ok(Some(other));
+        }
     };
     let is_reference = has(&["subject", "chainIndex", "eventHash"]);
     let mut shaped = Map::new();

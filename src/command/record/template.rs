@@ -1,6 +1,6 @@
 //! `tally record template`: an event to fill in.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use serde_json::{Map, Value, json};
 use tally_client::json;
@@ -105,9 +105,18 @@ fn help(kind: EventKind, body: &Value, explained: &[(String, String)]) -> Vec<(S
         ),
     ];
     let needed = needed(kind);
+    // What a day or a quantity consists of is said once.
+    let mut said: BTreeMap<Vec<&str>, &str> = BTreeMap::new();
     for (path, words) in explained {
         if path.is_empty() {
             help.insert(0, ("this".to_owned(), words.clone()));
+            continue;
+        }
+        let inner = |of: &str| -> Vec<&str> {
+            explained.iter().filter_map(|(path, _)| path.strip_prefix(of)?.strip_prefix('.')).collect()
+        };
+        let outer = path.rsplit_once('.').map(|(outer, _)| outer);
+        if outer.is_some_and(|outer| *said.entry(inner(outer)).or_insert(outer) != outer) {
             continue;
         }
         let is_needed = if needed.contains(path.trim_end_matches("[]")) { "needed. " } else { "" };
