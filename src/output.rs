@@ -1,6 +1,6 @@
 //! What people and programs read: tables, JSON, errors, progress. Data to stdout, the rest to stderr.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{cell::Cell, io::IsTerminal, process::ExitCode, time::Duration};
 
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -270,9 +270,15 @@ pub fn note(text: impl AsRef<str>) {
     }
 }
 
+/// Without a terminal a line says so often how far a work is.
+const LINE_EVERY_SECONDS: u64 = 10;
+
 /// Shows how far a long work is: a bar on a terminal, a line every 10 s without one.
 pub struct Progress {
     bar: ProgressBar,
+    what: String,
+    /// How many lines are due by now, where there is no bar.
+    lines: Cell<u64>,
 }
 
 impl Progress {
@@ -285,13 +291,17 @@ impl Progress {
         }
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar }
+        Self { bar, what: what.to_owned(), lines: Cell::new(0) }
     }
 
     /// So many of so many steps are done.
     pub fn at(&self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
+        let due = self.bar.elapsed().as_secs() / LINE_EVERY_SECONDS;
+        if self.bar.is_hidden() && due > self.lines.replace(due) {
+            note(format!("{}: {done} of {total}, {:.0}/s", self.what, self.bar.per_sec()));
+        }
     }
 }
 

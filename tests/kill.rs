@@ -1,12 +1,25 @@
 //! kill -9 of the real server at random moments under load: what was acknowledged is there, and nothing is half there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panic, too, and the seed must be seen"
+)]
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tally_client::{Client, Options, draft::SignedEvent, verify::{Kept, Trust}};
+use tally_client::{
+    Client, Options,
+    draft::SignedEvent,
+    verify::{Kept, Trust},
+};
 use tally_core::hash::EventHash;
 use tally_log::LogPosition;
 use tally_testkit::{

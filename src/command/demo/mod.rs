@@ -11,11 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tally_client::{
-    Client, Options,
-    draft::Draft,
-    verify::{Completeness, Trust},
-};
+use tally_client::{Client, Options, draft::Draft, verify::Trust};
 use tally_core::{event::EventKind, time::Timestamp};
 use tally_log::note::VerifierKey;
 use tally_proto::v1::{self, statement::Body};
@@ -227,10 +223,8 @@ async fn show_history(story: &Story<'_>, client: &Client, replay: &Replay, machi
         ));
     }
     let size = history.head.checkpoint.size();
-    let complete = match history.completeness {
-        Completeness::Complete => "complete: nothing is left out",
-        _ => "not proved complete",
-    };
+    let complete =
+        if history.completeness.is_complete() { "complete: nothing is left out" } else { "not proved complete" };
     story.say(format!("{complete}, {} entries, under the checkpoint of size {size}", history.touches.len()));
     story.say("the heads root is the log's own word: no replica has cosigned it");
     Ok(history.touches.len())
