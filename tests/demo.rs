@@ -64,7 +64,8 @@ fn demo_prints_what_readme_shows_and_leaves_a_whole_ledger() {
     tally().ok(["log".as_ref(), "export".as_ref(), log.as_os_str(), out.as_os_str()]);
     let key = dir.join("log.pub");
     let words = ["log".as_ref(), "verify".as_ref(), out.as_os_str(), "--log-key".as_ref(), key.as_os_str()];
-    tally().run(words).expect_code(0);
+    let exported = tally().run(words).expect_code(0);
+    assert!(exported.stdout.contains("the log is whole"), "{exported}");
     let keys = tally().ok(["log".as_ref(), "keys".as_ref(), log.as_os_str()]);
     assert_eq!(std::fs::read_to_string(out.join("keys.txt")).unwrap(), keys);
 
@@ -76,4 +77,36 @@ fn demo_prints_what_readme_shows_and_leaves_a_whole_ledger() {
     assert!(damaged.stdout.contains("00000000.segment: bad checksum at byte"), "{damaged}");
     let refused = tally().run(["serve".as_ref(), dir.as_os_str(), "--accept-clock".as_ref()]).expect_code(4);
     assert!(refused.stderr.contains("00000000.segment"), "{refused}");
+}
+
+#[test]
+fn the_commands_of_readme_do_what_it_says() {
+    let text = std::fs::read_to_string(readme()).unwrap();
+    let (_, after) = text.split_once("## A ledger of your own").expect("README.md has the part");
+    let (_, block) = after.split_once("```sh\n").expect("commands follow");
+    let (commands, _) = block.split_once("```").expect("the block ends");
+    let dir = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_tally")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    // Free a moment ago, and asked for again at once.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!("trap 'kill $!' EXIT\nset -e\n{commands}");
+    let shell = Tally::new("/bin/sh");
+    let mut command = shell.command(["-c", &script]);
+    command
+        .current_dir(dir.path())
+        .env("PATH", path)
+        .env("TALLY_LISTEN", format!("127.0.0.1:{port}"))
+        .env("TALLY_SERVER", format!("http://127.0.0.1:{port}"));
+    let ended = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{printed}\n{}", String::from_utf8_lossy(&ended.stderr));
+    for said in [
+        "complete 完整: 2 entries, 2 on its chain and 0 by mention, nothing left out",
+        "1 machine, complete by mine/ce4a389e-2e62-500d-be03-3f3930c715e2",
+        "not on record, and that is proved",
+        "the log is whole",
+    ] {
+        assert!(printed.contains(said), "{said:?} is missing\n{printed}");
+    }
 }
