@@ -156,9 +156,11 @@ fn finish(
         for event in waiting.iter().take(50) {
             client.record(event).await.unwrap();
         }
-        for (hash, promise) in promises.lock().unwrap().iter() {
+        let promised: Vec<(EventHash, Promise)> =
+            promises.lock().unwrap().iter().map(|(hash, promise)| (*hash, *promise)).collect();
+        for (hash, promise) in promised {
             let entry = client.event(promise.position).await.unwrap();
-            assert_eq!(entry.event.event_hash(), *hash);
+            assert_eq!(entry.event.event_hash(), hash);
             assert_eq!(entry.recorded_at.micros(), promise.recorded_at);
         }
     });

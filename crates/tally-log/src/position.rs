@@ -45,6 +45,9 @@ impl LogPosition {
 impl TreeSize {
     /// The tree without entries.
     pub const EMPTY: Self = Self(0);
+    /// The largest tree that a log can have.
+    #[cfg(feature = "store")]
+    pub(crate) const LARGEST: Self = Self(NUMBER_END - 1);
 
     /// `None` from 2^63 on.
     #[must_use]

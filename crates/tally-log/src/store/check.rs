@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::directory::Options;
 use super::disk::{Disk, Paths, parse_segment_name, read_file, segment_name};
 use super::frame::StoredFrame;
-use super::recovery::{CheckpointFile, OpenError, read_checkpoint, segment_ordinals};
+use super::recovery::{CheckpointFile, OpenError, inside_a_batch, is_torn, read_checkpoint, segment_ordinals};
 use super::segment::{INDEX_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentIndex, scan};
 use super::{Damage, Fault};
 use crate::checkpoint::Checkpoint;
@@ -99,17 +99,17 @@ impl Walk<'_> {
 
     fn segments(&mut self, ordinals: &[u64], visit: &mut impl FnMut(&StoredFrame)) -> io::Result<()> {
         let last = ordinals.last().copied().unwrap_or_default();
+        // All of them are ours, those too that nothing can be said of behind a bad frame.
+        self.seen.extend(ordinals.iter().flat_map(|n| [self.paths.segment(*n), self.paths.sidecar(*n)]));
         for (expected, ordinal) in (0..).zip(ordinals.iter().copied()) {
             let next = self.index.next;
             if ordinal != expected {
                 self.found(&self.paths.segment(expected), 0, next, Fault::Missing);
+                self.seen.insert(self.paths.sidecar(expected));
                 return Ok(());
             }
-            self.seen.insert(self.paths.segment(ordinal));
-            self.seen.insert(self.paths.sidecar(ordinal));
             if !self.segment(ordinal, ordinal == last, visit)? {
                 // Nothing behind a bad frame can be judged: its entries have no known place in the tree.
-                self.seen.extend(ordinals.iter().flat_map(|n| [self.paths.segment(*n), self.paths.sidecar(*n)]));
                 return Ok(());
             }
         }
@@ -143,31 +143,27 @@ impl Walk<'_> {
             return Ok(false);
         }
         let mut index = SegmentIndex::empty(&header, self.index.recorded_at);
-        let (mut full, mut wrong) = (Vec::new(), Vec::new());
+        let (mut full, mut wrong, mut inside) = (Vec::new(), Vec::new(), Vec::new());
         let (tree, known) = (&mut self.tree, self.known);
         let bad = scan(file.as_ref(), &segment_name(ordinal), length, &mut index, |read| {
             let leaves: Vec<_> = read.frame.entries.iter().map(|stored| LeafHash::of(&stored.entry)).collect();
+            let before = tree.size();
             grow(tree, &leaves, known, &mut wrong);
+            let is_inside = |size: &&TreeSize| before < **size && **size < tree.size();
+            inside.extend(known.iter().map(|(size, _)| size).filter(is_inside).copied());
             full.extend(tree.take_full_tiles());
             visit(&read.frame);
         })?;
         for tile in &full {
             self.tile(tile)?;
         }
-        for size in wrong {
-            self.found(
-                Path::new("checkpoint"),
-                0,
-                LogPosition::new(size.get()).unwrap_or_default(),
-                Fault::Root { size: size.get() },
-            );
+        let inside = inside.into_iter().map(|size| (size, inside_a_batch(size)));
+        for (size, fault) in wrong.into_iter().map(|size| (size, Fault::Root { size: size.get() })).chain(inside) {
+            self.found(Path::new("checkpoint"), 0, size.last().unwrap_or_default(), fault);
         }
         self.index = index;
         if let Some(bad) = bad {
-            let torn = is_last
-                && !promised.holds(self.index.next)
-                && matches!(bad.what, Fault::Cut | Fault::Checksum | Fault::Header { .. });
-            if torn {
+            if is_last && is_torn(&bad, file.as_ref(), &self.index, length, promised)? {
                 self.torn_bytes = length - self.index.end;
                 return Ok(true);
             }
@@ -256,8 +252,9 @@ impl Walk<'_> {
     }
 }
 
+/// What a name that was listed and cannot be read says of itself: some disks open a directory, others do not.
 fn is_directory(error: io::Error) -> bool {
-    error.kind() == io::ErrorKind::IsADirectory
+    matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotFound)
 }
 
 /// Appends a batch, stopping at each size whose root is known.

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::disk::{Disk, DiskFile, Paths, replace_file, replace_file_durably};
+use super::disk::{Disk, DiskFile, DurableError, Paths, create_anew, replace_durably, replace_file};
 use super::files::OpenFiles;
 use super::frame::{Batch, BatchError, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader};
 use super::reader::{LogReader, Segment, Shared};
-use super::recovery::{self, CheckpointFile, OpenError, Recovery};
+use super::recovery::{self, CheckpointFile, OpenError, Recovery, Tail};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentIndex};
 use super::tiles::{DirectoryTiles, write_tile};
 use crate::entry::RecordedAt;
@@ -95,7 +95,7 @@ impl Directory {
             return Err(OpenError::AlreadyThere { path: log.to_owned() });
         }
         let header = SegmentHeader { ordinal: 0, first: LogPosition::FIRST, previous: [0; 32] };
-        let file = begin_segment(disk.as_ref(), &paths, &header).map_err(failed)?;
+        let file = begin_segment(disk.as_ref(), &paths, &header).map_err(|error| failed(error.into_inner()))?;
         if let Some(parent) = log.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             disk.sync_dir(parent).map_err(failed)?;
         }
@@ -112,7 +112,7 @@ impl Directory {
     /// [`OpenError`]: the log is damaged, was rolled back, or cannot be read; nothing was changed.
     pub fn open(disk: Arc<dyn Disk>, log: &Path, options: Options) -> Result<(Self, Tree, Recovery), OpenError> {
         let paths = Paths::of(log);
-        let found = recovery::scan_all(disk.as_ref(), &paths, &options)?;
+        let found = recovery::scan_all(disk.as_ref(), &paths, &options, Tail::Cut)?;
         let failed = |path: PathBuf| move |source| OpenError::Disk { path, source };
         let segments: Vec<_> = found.segments.into_iter().map(Arc::new).collect();
         let segment = segments.last().cloned().ok_or_else(|| OpenError::NotThere { path: log.to_owned() })?;
@@ -122,16 +122,16 @@ impl Directory {
         let shared = share(disk, paths, segments, size, found.checkpoint.size().unwrap_or(TreeSize::EMPTY));
         let mut directory = Self::of(shared, options, file, segment);
 
-        let tiles = directory.durable_tiles();
         let base = TreeSize::new(directory.segment.header.first.get()).unwrap_or(TreeSize::EMPTY);
-        let mut tree = Tree::load(base, &tiles).map_err(OpenError::Tiles)?;
+        let tiles = DirectoryTiles::whole_at(directory.durable_reader(), base);
+        let mut tree = Tree::load(base, &tiles).map_err(OpenError::of_tree)?;
         if !tree.append(&found.leaves) {
             return Err(OpenError::Tiles(crate::proof::ProofError::SizeOutOfRange { old: base, size, current: base }));
         }
         // Those of the last segment may have been lost with the power: the scan gave their hashes.
         let full = tree.take_full_tiles();
         directory.write_tiles(&full).map_err(failed(directory.shared.paths.log.clone()))?;
-        let tiles_written = tiles.complete(base).map_err(|error| OpenError::Tiles(error.into()))?;
+        let tiles_written = tiles.complete(base).map_err(|error| OpenError::of_tree(error.into()))?;
         recovery::check_signed(&found.checkpoint, directory.options.fenced, &tree, &tiles)?;
         let recovery = Recovery { torn: found.torn, checkpoint: found.checkpoint, tiles_written };
         Ok((directory, tree, recovery))
@@ -163,10 +163,6 @@ impl Directory {
     #[must_use]
     pub fn tiles(&self) -> DirectoryTiles {
         DirectoryTiles::new(self.reader())
-    }
-
-    fn durable_tiles(&self) -> DirectoryTiles {
-        DirectoryTiles::new(self.durable_reader())
     }
 
     /// Appends a batch; it is durable when this returns, and gives the size of the log.
@@ -249,10 +245,19 @@ impl Directory {
         let (disk, paths) = (self.shared.disk.as_ref(), &self.shared.paths);
         let sidecar = self.with_index(|index| index.encode(old.header.ordinal));
         let begun = sync_tiles(disk, &paths.log, &self.unsynced_tiles)
-            .and_then(|()| replace_file_durably(disk, &paths.sidecar(old.header.ordinal), &sidecar))
+            .map_err(DurableError::Sync)
+            .and_then(|()| replace_durably(disk, &paths.sidecar(old.header.ordinal), &sidecar))
             .and_then(|()| begin_segment(disk, paths, &header));
-        // The old segment is whole and still the last one: the next batch tries again.
-        let file = begun.map_err(AppendError::NotWritten)?;
+        let file = match begun {
+            Ok(file) => file,
+            // The old segment is whole and still the last one: the next batch tries again.
+            Err(DurableError::Write(error)) => return Err(AppendError::NotWritten(error)),
+            // A segment whose name may be lost must not take a batch.
+            Err(DurableError::Sync(error)) => {
+                self.in_doubt = true;
+                return Err(AppendError::Unknown(error));
+            }
+        };
         let segment = Arc::new(Segment { header, index: RwLock::new(SegmentIndex::empty(&header, recorded_at)) });
         self.shared.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&segment));
         (self.file, self.segment) = (file, segment);
@@ -268,8 +273,9 @@ impl Directory {
     pub fn write_tiles(&mut self, full: &[FullTile]) -> io::Result<()> {
         for tile in full {
             let path = self.shared.paths.tile(tile.id());
+            // Remembered first: what failed may be there all the same.
+            self.unsynced_tiles.insert(path.clone());
             write_tile(self.shared.disk.as_ref(), &path, &tile.bytes())?;
-            self.unsynced_tiles.insert(path);
         }
         Ok(())
     }
@@ -287,6 +293,23 @@ impl Directory {
         let paths = &self.shared.paths;
         replace_file(self.shared.disk.as_ref(), &paths.checkpoint(), note.as_bytes()).map_err(PublishError::File)
     }
+}
+
+/// Opens a log to read it, and changes nothing: an interrupted batch at the end is left where it is and not seen.
+///
+/// # Errors
+/// As of [`Directory::open`].
+pub fn open_to_read(
+    disk: Arc<dyn Disk>,
+    log: &Path,
+    options: &Options,
+) -> Result<(LogReader, DirectoryTiles), OpenError> {
+    let paths = Paths::of(log);
+    let found = recovery::scan_all(disk.as_ref(), &paths, options, Tail::Leave)?;
+    let segments: Vec<_> = found.segments.into_iter().map(Arc::new).collect();
+    let base = segments.last().and_then(|last| TreeSize::new(last.header.first.get())).unwrap_or(TreeSize::EMPTY);
+    let reader = LogReader::new(share(disk, paths, segments, found.size, found.size), true);
+    Ok((reader.clone(), DirectoryTiles::whole_at(reader, base)))
 }
 
 fn share(
@@ -307,26 +330,21 @@ fn share(
 }
 
 /// A segment without frames, header and name durable. One that an earlier try left behind is begun anew.
-fn begin_segment(disk: &dyn Disk, paths: &Paths, header: &SegmentHeader) -> io::Result<Arc<dyn DiskFile>> {
-    let path = paths.segment(header.ordinal);
-    let file = match disk.create(&path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let left_over = disk.open(&path)?;
-            left_over.truncate(0)?;
-            left_over
-        }
-        other => other?,
-    };
-    file.write_at(&header.encode(), 0)?;
-    file.sync()?;
-    disk.sync_dir(&paths.log)?;
+fn begin_segment(disk: &dyn Disk, paths: &Paths, header: &SegmentHeader) -> Result<Arc<dyn DiskFile>, DurableError> {
+    let file = create_anew(disk, &paths.segment(header.ordinal)).map_err(DurableError::Write)?;
+    file.write_at(&header.encode(), 0).map_err(DurableError::Write)?;
+    file.sync().and_then(|()| disk.sync_dir(&paths.log)).map_err(DurableError::Sync)?;
     Ok(file)
 }
 
+/// Makes tiles durable. One that is not there, for it could not be written, is written at the next start.
 fn sync_tiles(disk: &dyn Disk, log: &Path, tiles: &BTreeSet<PathBuf>) -> io::Result<()> {
     let mut dirs = BTreeSet::new();
     for path in tiles {
-        disk.open(path)?.sync()?;
+        match disk.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other?.sync()?,
+        }
         dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(log)).map(Path::to_owned));
     }
     dirs.iter().rev().try_for_each(|dir| disk.sync_dir(dir))

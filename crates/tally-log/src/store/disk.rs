@@ -116,7 +116,7 @@ pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<V
 /// # Errors
 /// Whatever the disk says.
 pub fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_temporary(disk, path, bytes, false)
+    write_temporary(disk, path, bytes, false).map_err(DurableError::into_inner)
 }
 
 /// Like [`replace_file`], and durable when it returns.
@@ -124,27 +124,53 @@ pub fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()
 /// # Errors
 /// Whatever the disk says.
 pub fn replace_file_durably(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_temporary(disk, path, bytes, true)?;
-    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
+    replace_durably(disk, path, bytes).map_err(DurableError::into_inner)
 }
 
-fn write_temporary(disk: &dyn Disk, path: &Path, bytes: &[u8], synced: bool) -> io::Result<()> {
+/// Why something is not durable.
+#[derive(Debug)]
+pub(crate) enum DurableError {
+    /// It was not written: it can be tried again.
+    Write(io::Error),
+    /// It may be there or not, now and after any later sync.
+    Sync(io::Error),
+}
+
+impl DurableError {
+    pub(crate) fn into_inner(self) -> io::Error {
+        match self {
+            Self::Write(error) | Self::Sync(error) => error,
+        }
+    }
+}
+
+pub(crate) fn replace_durably(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), DurableError> {
+    write_temporary(disk, path, bytes, true)?;
+    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir)).map_err(DurableError::Sync)
+}
+
+fn write_temporary(disk: &dyn Disk, path: &Path, bytes: &[u8], synced: bool) -> Result<(), DurableError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    let file = match disk.create(&temporary) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let left_over = disk.open(&temporary)?;
-            left_over.truncate(0)?;
-            left_over
-        }
-        other => other?,
-    };
-    file.write_at(bytes, 0)?;
+    let file = create_anew(disk, &temporary).map_err(DurableError::Write)?;
+    file.write_at(bytes, 0).map_err(DurableError::Write)?;
     if synced {
-        file.sync()?;
+        file.sync().map_err(DurableError::Sync)?;
     }
-    disk.rename(&temporary, path)
+    disk.rename(&temporary, path).map_err(DurableError::Write)
+}
+
+/// Creates a file, or empties the one that an interrupted try left behind.
+pub(crate) fn create_anew(disk: &dyn Disk, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+    match disk.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let left_over = disk.open(path)?;
+            left_over.truncate(0)?;
+            Ok(left_over)
+        }
+        other => other,
+    }
 }
 
 /// The operating system's files.

@@ -193,10 +193,16 @@ impl Batch {
         BatchMark { entries: self.leaves.len(), bytes: self.bytes.len() }
     }
 
-    /// Takes back the events that were added since `mark`.
+    /// Takes back the entries that were added since `mark`.
     pub fn roll_back(&mut self, mark: BatchMark) {
+        if mark.entries < self.leaves.len() {
+            self.heads = None;
+        }
         self.leaves.truncate(mark.entries);
         self.bytes.truncate(mark.bytes);
+        if self.leaves.is_empty() {
+            self.recorded_at = None;
+        }
     }
 
     /// Where it begins.

@@ -19,7 +19,7 @@ mod recovery;
 mod segment;
 mod tiles;
 
-pub use directory::{AppendError, Directory, Options, PublishError};
+pub use directory::{AppendError, Directory, Options, PublishError, open_to_read};
 pub use frame::{
     BATCH_ENTRIES_MAX, Batch, BatchError, BatchMark, FRAME_BYTES_MAX, LINKS_MAX, StoredEntry, StoredFrame,
 };

@@ -11,13 +11,15 @@ use std::sync::RwLock;
 use super::directory::Options;
 use super::disk::{Disk, DiskFile, Paths, parse_segment_name, read_file, segment_name};
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader};
-use super::reader::Segment;
+use super::reader::{LogReader, ReadError, Segment};
 use super::segment::{INDEX_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentIndex, scan};
 use super::tiles::DirectoryTiles;
 use super::{Damage, Fault};
 use crate::checkpoint::{Checkpoint, Origin, UnverifiedCheckpoint};
+use crate::entry::HeadsEntry;
 use crate::note::{NOTE_BYTES_MAX, VerifierKey};
 use crate::proof::ProofError;
+use crate::tile::TileError;
 use crate::tree::Tree;
 use crate::{LeafHash, LogPosition, RootHash, TreeSize};
 
@@ -65,6 +67,18 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// Where an entry under the tree is damaged, that is named.
+    pub(super) fn of_tree(error: ProofError) -> Self {
+        if let ProofError::Tile(TileError::Unreadable { source, .. }) = &error
+            && let Some(ReadError::Damaged(damage)) = source.downcast_ref()
+        {
+            return Self::Damaged(damage.clone());
+        }
+        Self::Tiles(error)
+    }
 }
 
 /// Bytes that were cut from the end of the log, because a write had been interrupted.
@@ -147,6 +161,15 @@ impl Recovery {
     }
 }
 
+/// What to do with an interrupted batch at the end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tail {
+    /// Keep a copy and cut it: who sequences next.
+    Cut,
+    /// Leave it where it is and do not see it: who only reads.
+    Leave,
+}
+
 /// Everything that was found.
 pub(super) struct Scanned {
     pub(super) segments: Vec<Segment>,
@@ -172,10 +195,14 @@ pub(super) fn read_checkpoint(disk: &dyn Disk, paths: &Paths, key: Option<&Verif
         }
         other => other?,
     };
-    let verified =
-        Origin::parse(key.name()).and_then(|origin| UnverifiedCheckpoint::parse(&note)?.verify(&origin, key).cloned());
+    let verified = Origin::parse(key.name()).and_then(|origin| {
+        let parsed = UnverifiedCheckpoint::parse(&note)?;
+        parsed.verify(&origin, key).cloned().map(|checkpoint| (checkpoint, parsed.extension_lines().is_empty()))
+    });
     Ok(match verified {
-        Ok(checkpoint) => CheckpointFile::Signed(checkpoint),
+        Ok((checkpoint, true)) if checkpoint.size != TreeSize::EMPTY => CheckpointFile::Signed(checkpoint),
+        Ok((_, true)) => CheckpointFile::Unreadable { why: "it is of size 0, which a log never signs".to_owned() },
+        Ok((_, false)) => CheckpointFile::Unreadable { why: "it has extension lines".to_owned() },
         Err(error) => {
             let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
             CheckpointFile::Unreadable { why: format!("{error}{cause}") }
@@ -183,8 +210,8 @@ pub(super) fn read_checkpoint(disk: &dyn Disk, paths: &Paths, key: Option<&Verif
     })
 }
 
-/// Scans the log and cuts a torn tail.
-pub(super) fn scan_all(disk: &dyn Disk, paths: &Paths, options: &Options) -> Result<Scanned, OpenError> {
+/// Scans the log, and does with a torn tail what `tail` says.
+pub(super) fn scan_all(disk: &dyn Disk, paths: &Paths, options: &Options, tail: Tail) -> Result<Scanned, OpenError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Disk { path, source }
@@ -204,9 +231,17 @@ pub(super) fn scan_all(disk: &dyn Disk, paths: &Paths, options: &Options) -> Res
             return Err(missing_segment(&found, expected).into());
         }
         let file = disk.open_read(&path).map_err(failed(&path))?;
-        let segment = one_segment(disk, paths, &file, ordinal, ordinal == last, promised, &mut found)
-            .map_err(|error| error.at(&path))?;
-        found.segments.extend(segment);
+        let mut place = Place { ordinal, is_last: ordinal == last, may_be_torn: ordinal == last, promised, tail };
+        if let Some(segment) = one_segment(disk, paths, &file, place, &mut found).map_err(|error| error.at(&path))? {
+            found.segments.push(segment);
+        } else if let Some(before) = found.segments.pop() {
+            // The torn one never held an entry: the one before it is the last, and whole.
+            place = Place { ordinal: before.header.ordinal, may_be_torn: false, ..place };
+            let path = paths.segment(place.ordinal);
+            let file = disk.open_read(&path).map_err(failed(&path))?;
+            let segment = one_segment(disk, paths, &file, place, &mut found).map_err(|error| error.at(&path))?;
+            found.segments.extend(segment);
+        }
     }
     let next = next_position(&found);
     found.size = TreeSize::new(next.get()).unwrap_or(TreeSize::EMPTY);
@@ -229,18 +264,39 @@ pub(super) fn check_signed(
     tiles: &DirectoryTiles,
 ) -> Result<(), OpenError> {
     if let Some((size, root)) = fenced
-        && tree.view().root_at(size, tiles).map_err(OpenError::Tiles)? != root
+        && tree.view().root_at(size, tiles).map_err(OpenError::of_tree)? != root
     {
         return Err(OpenError::OtherRoot { size });
     }
-    if let CheckpointFile::Signed(checkpoint) = checkpoint
-        && tree.view().root_at(checkpoint.size, tiles).map_err(OpenError::Tiles)? != checkpoint.root
-    {
-        let what = Fault::Root { size: checkpoint.size.get() };
-        let position = LogPosition::FIRST;
-        return Err(Damage { file: "checkpoint".to_owned(), byte: 0, position, what }.into());
+    let CheckpointFile::Signed(Checkpoint { size, root, .. }) = checkpoint else { return Ok(()) };
+    let damaged = |what| {
+        let position = size.last().unwrap_or_default();
+        Err(Damage { file: "checkpoint".to_owned(), byte: 0, position, what }.into())
+    };
+    if tree.view().root_at(*size, tiles).map_err(OpenError::of_tree)? != *root {
+        return damaged(Fault::Root { size: size.get() });
+    }
+    if !ends_batch(tiles.log(), *size)? {
+        return damaged(inside_a_batch(*size));
     }
     Ok(())
+}
+
+fn ends_batch(log: &LogReader, size: TreeSize) -> Result<bool, OpenError> {
+    let Some(last) = size.last() else { return Ok(false) };
+    match log.read(last) {
+        Ok(stored) => Ok(HeadsEntry::parse(&stored.entry).is_ok()),
+        Err(ReadError::PastEnd { .. }) => Ok(false),
+        Err(ReadError::Damaged(damage)) => Err(damage.into()),
+        Err(ReadError::Disk { segment, source }) => {
+            Err(OpenError::Disk { path: log.paths().log.join(segment), source })
+        }
+    }
+}
+
+/// A log signs no size that does not end in a heads entry.
+pub(super) fn inside_a_batch(size: TreeSize) -> Fault {
+    Fault::Checkpoint { why: format!("size {size} does not end a batch") }
 }
 
 /// Where the log goes on after the segments that were read.
@@ -277,16 +333,28 @@ impl From<io::Error> for SegmentError {
     }
 }
 
+/// Which segment is read, and what is known of the log around it.
+#[derive(Clone, Copy)]
+struct Place {
+    ordinal: u64,
+    /// Its entries are wanted: the tree is loaded up to it and extended by them.
+    is_last: bool,
+    /// An interrupted write may have been its last.
+    may_be_torn: bool,
+    /// The largest size that a checkpoint or the fence has promised.
+    promised: TreeSize,
+    tail: Tail,
+}
+
 /// Reads one segment; `None` if it was a torn one and is gone.
 fn one_segment(
     disk: &dyn Disk,
     paths: &Paths,
     file: &std::sync::Arc<dyn DiskFile>,
-    ordinal: u64,
-    is_last: bool,
-    promised: TreeSize,
+    place: Place,
     found: &mut Scanned,
 ) -> Result<Option<Segment>, SegmentError> {
+    let Place { ordinal, is_last, may_be_torn, promised, tail } = place;
     let name = segment_name(ordinal);
     let next = next_position(found);
     let damaged = |byte, position, what| SegmentError::Damaged(Damage { file: name.clone(), byte, position, what });
@@ -297,9 +365,12 @@ fn one_segment(
     let length = file.length_bytes()?;
     let Some(header) = SegmentHeader::read(file.as_ref())? else {
         // The header is durable before the first frame is written: a segment without one never held an entry.
-        let is_torn = is_last && ordinal > 0 && length <= SEGMENT_HEADER_BYTES as u64 && !promised.holds(next);
+        let is_torn = may_be_torn && ordinal > 0 && length <= SEGMENT_HEADER_BYTES as u64 && !promised.holds(next);
         if !is_torn {
             return Err(damaged(0, next, Fault::Header { of: "segment" }));
+        }
+        if tail == Tail::Leave {
+            return Ok(None);
         }
         let cut = Cut { name, byte: 0, bytes: length, position: next, why: Fault::Header { of: "segment" } };
         found.torn = Some(cut.keep(disk, paths, file.as_ref())?);
@@ -328,24 +399,34 @@ fn one_segment(
         leaves.extend(read.frame.entries.iter().map(|stored| LeafHash::of(&stored.entry)));
     })?;
     if let Some(bad) = bad {
-        let is_torn = is_last
-            && !promised.holds(index.next)
-            && matches!(bad.what, Fault::Cut | Fault::Checksum | Fault::Header { .. })
-            && !frame_follows(file.as_ref(), index.end, length, index.next)?;
-        if !is_torn {
+        if !may_be_torn || !is_torn(&bad, file.as_ref(), &index, length, promised)? {
             return Err(SegmentError::Damaged(bad));
         }
-        let (byte, bytes) = (index.end, length - index.end);
-        let cut = Cut { name, byte, bytes, position: index.next, why: bad.what };
-        found.torn = Some(cut.keep(disk, paths, file.as_ref())?);
-        let writable = disk.open(&paths.segment(ordinal))?;
-        writable.truncate(index.end)?;
-        writable.sync()?;
+        if tail == Tail::Cut {
+            let (byte, bytes) = (index.end, length - index.end);
+            let cut = Cut { name, byte, bytes, position: index.next, why: bad.what };
+            found.torn = Some(cut.keep(disk, paths, file.as_ref())?);
+            let writable = disk.open(&paths.segment(ordinal))?;
+            writable.truncate(index.end)?;
+            writable.sync()?;
+        }
     }
     if is_last {
         found.leaves = leaves;
     }
     Ok(Some(Segment { header, index: RwLock::new(index) }))
+}
+
+/// Whether what is bad behind the last good frame is a write that was interrupted: past every promise, and the last one.
+pub(super) fn is_torn(
+    bad: &Damage,
+    file: &dyn DiskFile,
+    index: &SegmentIndex,
+    length: u64,
+    promised: TreeSize,
+) -> io::Result<bool> {
+    let may_be = !promised.holds(index.next) && matches!(bad.what, Fault::Cut | Fault::Checksum | Fault::Header { .. });
+    Ok(may_be && !frame_follows(file, index.end, length, index.next)?)
 }
 
 /// Whether a frame stands behind the bad one at `start`: then that one had been durable, and is damaged, not torn.
@@ -376,8 +457,9 @@ impl Cut {
         file.read_at(&mut content, byte)?;
         disk.create_dir(&paths.torn)?;
         let stem = format!("{name}-{byte}");
-        let taken = disk.list(&paths.torn)?.iter().filter(|kept| kept.starts_with(&stem)).count();
-        let kept_in = paths.torn.join(format!("{stem}-{taken}"));
+        let taken = disk.list(&paths.torn)?;
+        let mut names = (0..=taken.len()).map(|number| format!("{stem}-{number}"));
+        let kept_in = paths.torn.join(names.find(|name| !taken.contains(name)).unwrap_or(stem));
         super::disk::replace_file_durably(disk, &kept_in, &content)?;
         if let Some(parent) = paths.torn.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             disk.sync_dir(parent)?;

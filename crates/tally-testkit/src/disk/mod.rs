@@ -616,6 +616,11 @@ mod tests {
         assert_eq!(disk.cut(CUT_KEEPS_NOTHING).file(path), None);
         disk.sync_dir(Path::new("/ledger/log")).unwrap();
         assert_eq!(disk.cut(CUT_KEEPS_NOTHING).file(path), None, "its parent is not durable either");
+        assert_eq!(
+            disk.cut(CUT_KEEPS_NOTHING).list(Path::new("/ledger/log")).unwrap(),
+            [""; 0],
+            "nor is what is in it"
+        );
         disk.sync_dir(Path::new(DIR)).unwrap();
         assert!(disk.cut(CUT_KEEPS_NOTHING).file(path).is_some());
         assert_eq!(disk.list(Path::new(DIR)).unwrap(), ["a", "log"]);
