@@ -1,6 +1,8 @@
 //! The power is cut between any two operations of one seal, and of one recovery, on a simulated disk that keeps written
 //! and synced bytes apart. A kill shows nothing of a missing sync; this does.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail by panic, too")]
+
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use tally_client::{

@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::directory::Options;
-use super::disk::{Disk, Paths, parse_segment_name, read_file, segment_name};
+use super::disk::{Disk, read_file};
 use super::frame::StoredFrame;
+use super::paths::{Paths, parse_segment_name, segment_name};
 use super::recovery::{CheckpointFile, OpenError, inside_a_batch, is_torn, read_checkpoint, segment_ordinals};
 use super::segment::{INDEX_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentIndex, scan};
 use super::{Damage, Fault};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::disk::{Disk, DiskFile, DurableError, Paths, create_anew, replace_durably, replace_file};
+use super::disk::{Disk, DiskFile, DurableError, create_anew, replace_durably, replace_file};
 use super::files::OpenFiles;
 use super::frame::{Batch, BatchError, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader};
+use super::paths::Paths;
 use super::reader::{LogReader, Segment, Shared};
 use super::recovery::{self, CheckpointFile, OpenError, Recovery, Tail};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentIndex};

@@ -14,6 +14,7 @@ pub mod disk;
 pub mod export;
 mod files;
 mod frame;
+mod paths;
 mod reader;
 mod recovery;
 mod segment;

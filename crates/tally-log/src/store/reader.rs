@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::disk::{Disk, DiskFile, Paths, segment_name};
+use super::disk::{Disk, DiskFile};
 use super::files::OpenFiles;
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, parse_record, record_bytes};
+use super::paths::{Paths, segment_name};
 use super::segment::{FrameAt, Point, SegmentHeader, SegmentIndex, read_frame};
 use super::{Damage, Fault, StoredEntry, StoredFrame};
 use crate::{LogPosition, TreeSize};

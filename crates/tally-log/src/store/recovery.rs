@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
 use super::directory::Options;
-use super::disk::{Disk, DiskFile, Paths, parse_segment_name, read_file, segment_name};
+use super::disk::{Disk, DiskFile, read_file};
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader};
+use super::paths::{Paths, parse_segment_name, segment_name};
 use super::reader::{LogReader, ReadError, Segment};
 use super::segment::{INDEX_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentIndex, scan};
 use super::tiles::DirectoryTiles;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, read_file, replace_file, replace_file_durably};
 use super::reader::LogReader;
-use crate::tile::{TILE_BYTES, TILE_WIDTH, TileError, TileId, TileKind, TilePath, TileSource, parse_tile, tile_bytes};
+use crate::tile::{TILE_BYTES, TILE_WIDTH, TileError, TileId, TileSource, parse_tile, tile_bytes};
 use crate::{LeafHash, LogPosition, NodeHash, TreeSize};
 
 /// The tiles of a log directory, for proofs that reach further back than memory does. Cheap to clone.
@@ -91,11 +91,6 @@ impl TileSource for DirectoryTiles {
             Some(_) | None => self.compute(id, width),
         }
     }
-}
-
-/// The path of a full hash tile below the log directory; `None` past what tlog-tiles can name.
-pub(crate) fn tile_path(id: TileId) -> Option<TilePath> {
-    TilePath::new(TileKind::Hashes { level: id.level }, id.index, TILE_WIDTH)
 }
 
 /// Puts a tile's file in its place. Not synced: what a power cut takes is computed again.
