@@ -76,10 +76,13 @@ impl Index {
         for subject in found {
             machines.extend(self.equipment(log, &subject, instant)?);
         }
+        // The rows are those of the newest entry: earlier the machine may not have borne the plate yet.
+        machines
+            .retain(|machine| machine.plates.iter().any(|borne| plate_ids(borne).iter().any(|id| ids.contains(id))));
         Ok(machines)
     }
 
-    /// The machines that bear an alias now, ordered by id.
+    /// The machines that bear an alias at `instant`, among those that bear it now, ordered by id.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -100,7 +103,7 @@ impl Index {
             | AliasKind::Label => kind as i32..=kind as i32,
         };
         let mut found = Vec::new();
-        for kind in kinds {
+        for kind in kinds.clone() {
             for row in self.store.scan(&keys::alias(kind, value)) {
                 found.extend(keys::equipment_at_end(&row?.0));
             }
@@ -111,6 +114,10 @@ impl Index {
         for subject in found {
             machines.extend(self.equipment(log, &subject, instant)?);
         }
+        let bears = |machine: &Equipment| {
+            machine.aliases.iter().any(|alias| alias.value == value && kinds.contains(&alias.kind))
+        };
+        machines.retain(bears);
         Ok(machines)
     }
 
@@ -129,8 +136,27 @@ impl Index {
         after: Option<[u8; 16]>,
         count: usize,
     ) -> Result<Page, IndexError> {
-        let prefix = if self.is_present(instant)? { listing_of(filter) } else { None };
-        let prefix = prefix.unwrap_or_else(|| keys::subjects_of(SubjectKind::Equipment));
+        if let Some(listing) = listing_of(filter)
+            && self.is_present(instant)?
+        {
+            let page = self.list_below(listing, log, filter, instant, after, count)?;
+            // A listing shows the newest state: what was applied meanwhile may have taken a machine out of it.
+            if self.is_present(instant)? {
+                return Ok(page);
+            }
+        }
+        self.list_below(keys::subjects_of(SubjectKind::Equipment), log, filter, instant, after, count)
+    }
+
+    fn list_below(
+        &self,
+        prefix: Vec<u8>,
+        log: &LogReader,
+        filter: &EquipmentFilter,
+        instant: Instant,
+        after: Option<[u8; 16]>,
+        count: usize,
+    ) -> Result<Page, IndexError> {
         let start = after.map(|id| [prefix.as_slice(), &id[..]].concat());
         let mut page = Page::default();
         for row in self.store.scan_after(&prefix, start) {
@@ -140,8 +166,7 @@ impl Index {
                 continue;
             }
             if page.equipment.len() == count {
-                page.more_after =
-                    page.equipment.last().and_then(|last| <[u8; 16]>::try_from(last.id.as_slice()).ok());
+                page.more_after = page.equipment.last().and_then(|last| <[u8; 16]>::try_from(last.id.as_slice()).ok());
                 break;
             }
             page.equipment.push(state);

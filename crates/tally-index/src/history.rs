@@ -5,11 +5,7 @@
 use std::sync::Arc;
 
 use tally_core::{
-    candidate::Candidate,
-    entry::EventEntry,
-    id::SubjectId,
-    number::LogPosition as CorePosition,
-    state::Recorded,
+    candidate::Candidate, entry::EventEntry, id::SubjectId, number::LogPosition as CorePosition, state::Recorded,
 };
 use tally_log::{
     LogPosition,

@@ -135,7 +135,8 @@ impl Index {
 
     fn load(&self, subject: &SubjectId) -> Result<Change, IndexError> {
         let row = self.row(subject)?.unwrap_or_default();
-        let state = State::parse(subject, &row.state).ok_or_else(|| self.store.damaged("a row has no state of its kind"))?;
+        let state =
+            State::parse(subject, &row.state).ok_or_else(|| self.store.damaged("a row has no state of its kind"))?;
         Ok(Change { former: state.equipment().cloned(), row, state })
     }
 }

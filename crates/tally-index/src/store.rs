@@ -183,8 +183,9 @@ pub(crate) fn remove(path: &Path) -> Result<(), IndexError> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // A file stands where the folder should be.
-        Err(error) if path.is_file() => fs::remove_file(path)
-            .map_err(|_| IndexError::Damaged { path: path.to_owned(), what: error.to_string() }),
+        Err(error) if path.is_file() => {
+            fs::remove_file(path).map_err(|_| IndexError::Damaged { path: path.to_owned(), what: error.to_string() })
+        }
         Err(error) => Err(IndexError::Damaged { path: path.to_owned(), what: error.to_string() }),
     }
 }

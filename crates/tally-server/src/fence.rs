@@ -107,7 +107,13 @@ impl Fence {
     ///
     /// # Errors
     /// [`FenceError::Disk`], also where one is there already.
-    pub fn create(disk: &dyn Disk, path: &Path, origin: &str, size: TreeSize, root: RootHash) -> Result<Self, FenceError> {
+    pub fn create(
+        disk: &dyn Disk,
+        path: &Path,
+        origin: &str,
+        size: TreeSize,
+        root: RootHash,
+    ) -> Result<Self, FenceError> {
         let file = disk.create(path)?;
         let held = Slot { sequence: 0, epoch: 0, size, root, origin: sha256(&[origin.as_bytes()]) };
         let mut fence = Self { file, held };

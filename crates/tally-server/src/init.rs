@@ -3,14 +3,8 @@
 use std::{fs, io::Write as _};
 
 use tally_core::{
-    admission::Admission,
-    candidate::UnverifiedCandidate,
-    entry::EventEntry,
-    hash::LeafHash as CoreLeafHash,
-    key::PublicKey,
-    number::LogPosition as CorePosition,
-    refusal::Refusal,
-    signed_event::UnverifiedEnvelope,
+    admission::Admission, candidate::UnverifiedCandidate, entry::EventEntry, hash::LeafHash as CoreLeafHash,
+    key::PublicKey, number::LogPosition as CorePosition, refusal::Refusal, signed_event::UnverifiedEnvelope,
     time::Timestamp,
 };
 use tally_log::{
@@ -89,13 +83,11 @@ fn first_batch(
 
     let entry = EventEntry::new(now, candidate.event().envelope().clone()).map_err(|error| wrong(&error))?.encode();
     let mut batch = Batch::new(LogPosition::FIRST);
-    let links: Vec<_> =
-        statement.touched().map(|_| TouchStack::default().push(LogPosition::FIRST)).collect();
+    let links: Vec<_> = statement.touched().map(|_| TouchStack::default().push(LogPosition::FIRST)).collect();
     batch.push(&entry, &links).map_err(|error| wrong(&error))?;
     let mut admission = Admission::new(origin.as_str());
-    let moved = admission
-        .apply(&candidate, CorePosition::FIRST, CoreLeafHash::of(&entry))
-        .map_err(|error| wrong(&error))?;
+    let moved =
+        admission.apply(&candidate, CorePosition::FIRST, CoreLeafHash::of(&entry)).map_err(|error| wrong(&error))?;
     let mut heads = HeadsMap::new();
     heads.insert_all(moved.iter().map(|(subject, head)| (MapKey::of(&subject.key()), head.encode())).collect());
     let recorded_at = u64::try_from(now.micros()).ok().and_then(RecordedAt::from_micros);
@@ -114,7 +106,8 @@ fn first_batch(
 /// The registrar's keys in the founding event: the only event without earlier authority.
 fn founding_keys(candidate: &UnverifiedCandidate, log_key: &[u8; 32]) -> Result<Vec<PublicKey>, String> {
     let statement = candidate.event().event().statement();
-    let body = tally_core::event::Body::parse(statement.body_number, &statement.body).map_err(|error| error.to_string())?;
+    let body =
+        tally_core::event::Body::parse(statement.body_number, &statement.body).map_err(|error| error.to_string())?;
     let Body::OrganisationRegistered(body) = body.message() else {
         return Err("it is no OrganisationRegistered".to_owned());
     };

@@ -17,7 +17,7 @@ use tally_log::{
     store::{DirectoryTiles, LogReader, StoredEntry},
 };
 use tally_proto::v1;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     pool::KeyDirectory,
@@ -37,18 +37,26 @@ pub struct Reader {
     pub(crate) published: Published,
     pub(crate) keys: Arc<KeyDirectory>,
     permits: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Reader {
-    /// A reader over the parts of a server.
+    /// A reader over the parts of a server; `stopping` turns true when a stop is asked for.
     pub fn new(
         index: Index,
         log: LogReader,
         tiles: DirectoryTiles,
         published: Published,
         keys: Arc<KeyDirectory>,
+        stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { index, log, tiles, published, keys, permits: Arc::new(Semaphore::new(QUERIES_MAX)) }
+        Self { index, log, tiles, published, keys, permits: Arc::new(Semaphore::new(QUERIES_MAX)), stopping }
+    }
+
+    /// Waits until a stop is asked for: a stream on which nothing comes must not hold it up.
+    pub(crate) async fn stopping(&self) {
+        // Without the sender the server has ended.
+        drop(self.stopping.clone().wait_for(|stopping| *stopping).await);
     }
 
     /// Runs a query off the async threads, over the newest snapshot, once the index has reached it.
@@ -157,7 +165,8 @@ impl Reader {
     /// [`CallError::OutOfRange`].
     pub fn inclusion(&self, snapshot: &Snapshot, position: u64, size: TreeSize) -> Result<Vec<Vec<u8>>, CallError> {
         let at = position_of(position)?;
-        let proof = snapshot.tree.inclusion_proof(at, size, &self.tiles).map_err(|error| out_of_range("position", &error))?;
+        let proof =
+            snapshot.tree.inclusion_proof(at, size, &self.tiles).map_err(|error| out_of_range("position", &error))?;
         Ok(proof.hashes().iter().map(|hash| hash.as_bytes().to_vec()).collect())
     }
 

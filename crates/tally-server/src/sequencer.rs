@@ -168,6 +168,8 @@ struct Growing {
     recorded_at: Timestamp,
     events: Vec<Recorded>,
     moved: HashSet<SubjectId>,
+    /// For each subject that the batch touches, the last touch before it: its own links are not on disk yet.
+    touched_before: HashMap<SubjectId, Option<LogPosition>>,
     stacks_undo: Vec<(SubjectId, Option<TouchStack>)>,
 }
 
@@ -207,10 +209,16 @@ impl Sequencer {
                 works.push(next);
             }
             if let Err(end) = self.seal(&mut works) {
-                refuse(works, "the sequencer has stopped; whether the event was recorded is not known, send the same bytes again");
+                refuse(
+                    works,
+                    "the sequencer has stopped; whether the event was recorded is not known, send the same bytes again",
+                );
                 queue.close();
                 while let Some(work) = queue.blocking_recv() {
-                    refuse(vec![work], "the sequencer has stopped; the event was not recorded, send the same bytes again");
+                    refuse(
+                        vec![work],
+                        "the sequencer has stopped; the event was not recorded, send the same bytes again",
+                    );
                 }
                 return end;
             }
@@ -230,6 +238,7 @@ impl Sequencer {
             recorded_at,
             events: Vec::new(),
             moved: HashSet::new(),
+            touched_before: HashMap::new(),
             stacks_undo: Vec::new(),
         };
         let mut verdicts = Vec::with_capacity(works.len());
@@ -243,9 +252,10 @@ impl Sequencer {
         }
 
         let former_heads = self.state.heads.clone();
-        let updates = growing.moved.iter().map(|subject| {
-            (MapKey::of(&subject.key()), self.state.admission.head(subject).encode())
-        });
+        let updates = growing
+            .moved
+            .iter()
+            .map(|subject| (MapKey::of(&subject.key()), self.state.admission.head(subject).encode()));
         let updates = updates.collect();
         self.state.heads.insert_all(updates);
         self.push_heads_entry(&mut growing, first)?;
@@ -254,7 +264,11 @@ impl Sequencer {
         match self.state.directory.append(growing.frame) {
             // From here the batch is durable: a crash now loses nothing, re-opening seals it.
             Ok(size) if size == after(first, leaves.len()) => {}
-            Ok(size) => return Err(SequencerEnd::Contradiction(format!("the log has {size} entries after a batch at {first}"))),
+            Ok(size) => {
+                return Err(SequencerEnd::Contradiction(format!(
+                    "the log has {size} entries after a batch at {first}"
+                )));
+            }
             Err(AppendError::Unknown(cause)) => return Err(SequencerEnd::Unknown(Box::new(cause))),
             Err(error @ (AppendError::NotWritten(_) | AppendError::Refused(_))) => {
                 // Nothing of this batch is in the log; the next one may succeed.
@@ -263,7 +277,10 @@ impl Sequencer {
                 self.state.admission.commit();
                 self.state.heads = former_heads;
                 undo_stacks(&mut self.state.stacks, &mut growing.stacks_undo, 0);
-                refuse(std::mem::take(works), "the log could not be written; the event was not recorded, send the same bytes again");
+                refuse(
+                    std::mem::take(works),
+                    "the log could not be written; the event was not recorded, send the same bytes again",
+                );
                 return Ok(());
             }
         }
@@ -432,7 +449,12 @@ impl Sequencer {
         set: &[SubjectId],
         growing: &mut Growing,
     ) -> Result<Verdict, SequencerEnd> {
-        let chains = ChainLookup { stacks: &self.state.stacks, log: &self.reader, batch: &growing.events };
+        let chains = ChainLookup {
+            stacks: &self.state.stacks,
+            touched_before: &growing.touched_before,
+            log: &self.reader,
+            batch: &growing.events,
+        };
         let judged = check_rebase(&candidate, &chains)
             .and_then(|()| self.state.admission.judge(&candidate, growing.recorded_at, set, &chains));
         let findings = match judged {
@@ -450,11 +472,8 @@ impl Sequencer {
         let leaf = growing.frame.push(&bytes, &links).map_err(|error| contradiction(error.to_string()))?;
         let leaf = CoreLeafHash::new(*leaf.as_bytes());
         let core_at = core_position(at).ok_or_else(|| contradiction("the log is full".to_owned()))?;
-        let moved = self
-            .state
-            .admission
-            .apply(&candidate, core_at, leaf)
-            .map_err(|error| contradiction(error.to_string()))?;
+        let moved =
+            self.state.admission.apply(&candidate, core_at, leaf).map_err(|error| contradiction(error.to_string()))?;
         growing.moved.extend(moved.iter().map(|(subject, _)| *subject));
         self.register_keys(&candidate);
         let chain_index = candidate.event().chain_index();
@@ -469,7 +488,9 @@ impl Sequencer {
             .statement()
             .touched()
             .map(|subject| {
-                growing.stacks_undo.push((subject, self.state.stacks.get(&subject).cloned()));
+                let former = self.state.stacks.get(&subject).cloned();
+                growing.touched_before.entry(subject).or_insert_with(|| former.as_ref().and_then(TouchStack::last));
+                growing.stacks_undo.push((subject, former));
                 self.state.stacks.entry(subject).or_default().push(at)
             })
             .collect()
@@ -536,6 +557,7 @@ fn check_rebase(candidate: &Candidate, chains: &ChainLookup<'_>) -> Result<(), R
 /// Finds events of a chain in the batch that is growing, and in the log behind it.
 struct ChainLookup<'a> {
     stacks: &'a HashMap<SubjectId, TouchStack>,
+    touched_before: &'a HashMap<SubjectId, Option<LogPosition>>,
     log: &'a LogReader,
     batch: &'a [Recorded],
 }
@@ -548,35 +570,11 @@ impl Chains for ChainLookup<'_> {
         if let Some(event) = in_batch {
             return Some(event.candidate.clone());
         }
-        let first_of_batch = self.batch.first().map_or(u64::MAX, |event| event.position.get());
-        let mut next = self.stacks.get(subject).and_then(TouchStack::last).map(LogPosition::get);
-        // The links of the batch itself are not on disk yet: step over its own touches.
-        for event in self.batch.iter().rev() {
-            if next.is_some_and(|next| next < first_of_batch) {
-                break;
-            }
-            if event.position.get() == next.unwrap_or_default() {
-                next = self.before_batch(subject);
-            }
-        }
-        let last = next.filter(|next| *next < first_of_batch);
-        find_on_chain(self.log, subject, index, last).map(|(_, recorded)| recorded.candidate)
-    }
-}
-
-impl ChainLookup<'_> {
-    /// The last touch of a subject before the batch that is growing.
-    fn before_batch(&self, subject: &SubjectId) -> Option<u64> {
-        let first_of_batch = self.batch.first().map_or(u64::MAX, |event| event.position.get());
-        let stack = self.stacks.get(subject)?;
-        let in_batch = self
-            .batch
-            .iter()
-            .filter(|event| event.candidate.statement().touched().any(|touched| touched == *subject))
-            .count();
-        let wanted = stack.touches().checked_sub(u64::try_from(in_batch).ok()?)?.checked_sub(1)?;
-        let (_, start) = stack.start_for(wanted)?;
-        if start.get() < first_of_batch { Some(start.get()) } else { None }
+        let last = match self.touched_before.get(subject) {
+            Some(before) => *before,
+            None => self.stacks.get(subject).and_then(TouchStack::last),
+        };
+        find_on_chain(self.log, subject, index, last.map(LogPosition::get)).map(|(_, recorded)| recorded.candidate)
     }
 }
 
@@ -591,7 +589,9 @@ pub fn find_on_chain(
     let mut at = Standing::read(log, subject, LogPosition::new(last?)?)?;
     loop {
         match at.own_index {
-            Some(own) if own == index => return history::recorded(&at.stored, &[]).ok().map(|event| (at.stored, event)),
+            Some(own) if own == index => {
+                return history::recorded(&at.stored, &[]).ok().map(|event| (at.stored, event));
+            }
             Some(own) if own < index => return None,
             Some(_) | None => {}
         }

@@ -20,7 +20,8 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
 };
-use tonic::transport::server::TcpIncoming;
+use tonic::{server::NamedService, transport::server::TcpIncoming};
+use tonic_health::ServingStatus;
 
 use crate::{
     clock::{Clock, REPLAY_ORIGIN_SUFFIX},
@@ -37,6 +38,10 @@ use crate::{
 pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Calls of one connection at a time.
 pub const CALLS_MAX: usize = 256;
+/// How long a call may take to its first answer, whatever deadline the caller set.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// What health is told of: the server as a whole, and recording.
+const HEALTH_SERVICES: [&str; 2] = ["", <LedgerServiceServer<Ledger> as NamedService>::NAME];
 /// How long accepted calls may take to end after a stop was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How far the clock may be past the last entry at start-up: 30 days.
@@ -142,12 +147,14 @@ impl Server {
         let (publish, snapshots) = watch::channel(Arc::new(snapshot));
         let (applied, applied_seen) = watch::channel(size);
         let published = Published::new(origin.clone(), snapshots, applied_seen);
+        let (stopping, stop_seen) = watch::channel(false);
         let reader = Reader::new(
             ledger.index.clone(),
             ledger.state.directory.reader(),
             ledger.state.directory.tiles(),
             published,
             keys.clone(),
+            stop_seen,
         );
 
         let (to_projector, batches) = blocking::sync_channel(UNAPPLIED_BATCHES_MAX);
@@ -165,7 +172,7 @@ impl Server {
             .spawn(move || run_sequencer(sequencer, works, &end))
             .map_err(thread_error)?;
 
-        let (health_reporter, health) = tonic_health::server::health_reporter();
+        let (mut health_reporter, health) = tonic_health::server::health_reporter();
         let ledger = LedgerServiceServer::new(Ledger::new(pool, queue, reader.clone()));
         health_reporter.set_serving::<LedgerServiceServer<Ledger>>().await;
         let reflection = || {
@@ -176,6 +183,7 @@ impl Server {
         let wrong = |error: tonic_reflection::server::Error| StartError::Configuration(error.to_string());
         let router = tonic::transport::Server::builder()
             .concurrency_limit_per_connection(CALLS_MAX)
+            .timeout(CALL_TIMEOUT)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(4 * 1024 * 1024)
@@ -193,7 +201,12 @@ impl Server {
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
             // A dropped handle stops the server, too.
             drop(stopped.await);
-            health_reporter.set_not_serving::<LedgerServiceServer<Ledger>>().await;
+            for service in HEALTH_SERVICES {
+                health_reporter.set_service_status(service, ServingStatus::NotServing).await;
+                // Ends those who watch it, once they have heard.
+                health_reporter.clear_service_status(service).await;
+            }
+            stopping.send_replace(true);
         }));
         Ok(Self { address, found, stop: Some(stop), serving, ended, sequencer, projector, _lock: lock })
     }

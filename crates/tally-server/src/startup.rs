@@ -9,14 +9,8 @@ use std::{
 
 use fs4::FileExt;
 use tally_core::{
-    admission::Admission,
-    candidate::Candidate,
-    entry::EventEntry,
-    hash::LeafHash,
-    id::SubjectId,
-    number::LogPosition as CorePosition,
-    state::Recorded,
-    time::Timestamp,
+    admission::Admission, candidate::Candidate, entry::EventEntry, hash::LeafHash, id::SubjectId,
+    number::LogPosition as CorePosition, state::Recorded, time::Timestamp,
 };
 use tally_index::{Index, Opened};
 use tally_log::{
@@ -365,7 +359,12 @@ impl Replay {
                 }
             }
             self.recorded_at = entry.recorded_at();
-            events.push(Recorded { position, recorded_at: entry.recorded_at(), candidate: Arc::new(candidate), findings });
+            events.push(Recorded {
+                position,
+                recorded_at: entry.recorded_at(),
+                candidate: Arc::new(candidate),
+                findings,
+            });
         }
         let micros = i64::try_from(frame.heads.recorded_at.micros()).unwrap_or(i64::MAX);
         self.recorded_at = Timestamp::from_micros(micros);
@@ -394,5 +393,6 @@ impl Replay {
 
 /// Names this run of the machine: what sled wrote before a power cut is not believed after it.
 fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }

@@ -150,7 +150,9 @@ impl From<CallError> for Status {
                 tell_refusal(refusal, &mut metadata);
                 if let Refusal::Form(form) = refusal {
                     let violations = form.problems().iter().map(|problem| {
-                        FieldViolation::new(problem.field.clone(), problem.problem.to_string())
+                        // Of the event as a whole the form names no field; in a request that is the payload.
+                        let field = if problem.field.is_empty() { "payload" } else { problem.field.as_str() };
+                        FieldViolation::new(field, problem.problem.to_string())
                     });
                     details.set_bad_request(violations.collect::<Vec<_>>());
                 }
@@ -195,11 +197,7 @@ fn tell_refusal(refusal: &Refusal, metadata: &mut HashMap<String, String>) {
 /// A refusal inside a stream's result.
 pub fn refusal_message(error: CallError) -> v1::Refusal {
     let status = Status::from(error);
-    v1::Refusal {
-        code: status.code() as i32,
-        message: status.message().to_owned(),
-        details: status.details().to_vec(),
-    }
+    v1::Refusal { code: status.code() as i32, message: status.message().to_owned(), details: status.details().to_vec() }
 }
 
 /// A subject key of a request.

@@ -11,9 +11,7 @@ use tally_client::{
     client::{Client, Options},
     draft::SignedEvent,
     error::ClientError,
-    verify::{
-        Completeness, VerifyError, machines_in_mine, verify_entry, verify_head, verify_history, verify_receipt,
-    },
+    verify::{Completeness, VerifyError, machines_in_mine, verify_entry, verify_head, verify_history, verify_receipt},
 };
 use tally_core::id::{SubjectId, SubjectKind};
 use tally_log::{LeafHash, LogPosition};
@@ -26,8 +24,7 @@ use tally_testkit::{
 /// A scene with a few machines in the mine, one that left it, and rounds that mention several.
 fn busy_scene() -> (Scene, Vec<Machine>) {
     let scene = Scene::new();
-    let machines: Vec<Machine> =
-        (0..4).map(|_| scene.machine("MG900/2245").reach(ServiceState::InUse)).collect();
+    let machines: Vec<Machine> = (0..4).map(|_| scene.machine("MG900/2245").reach(ServiceState::InUse)).collect();
     scene.round(MINE, &[&machines[0], &machines[1]]).record();
     machines[0].inspected().usage_reported(8);
     scene.round(MINE, &[&machines[0], &machines[2]]).record();
@@ -105,7 +102,10 @@ async fn a_subject_that_is_on_record_cannot_be_denied_and_another_proof_does_not
     let denials = [
         ("empty", v1::HeadProof { end: Some(End::Empty(true)), touches: Vec::new(), ..honest.clone() }),
         ("the absence of another", v1::HeadProof { subject: asked.key().to_vec(), ..absence }),
-        ("the proof of another", v1::HeadProof { subject: asked.key().to_vec(), ..raw.history(&machines[1].subject()).await }),
+        (
+            "the proof of another",
+            v1::HeadProof { subject: asked.key().to_vec(), ..raw.history(&machines[1].subject()).await },
+        ),
     ];
     for (how, proof) in denials {
         let found = verify_history(&trust, asked, &unverified(&proof), None).unwrap_err();
@@ -218,7 +218,7 @@ impl Exchanged {
     /// Serves the older copy in the place of the ledger; `more` is recorded on it then.
     async fn exchange(&mut self, more: &[SignedEvent]) {
         self.ledger.stop().await;
-        restore_directory(&self.copy, &self.ledger.dir().to_owned());
+        restore_directory(&self.copy, self.ledger.dir());
         self.ledger.serve().await.unwrap();
         let client = client(&self.scene, &self.ledger.url()).await;
         for event in more {

@@ -4,9 +4,9 @@
 
 mod common;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use common::{GateClock, PATIENCE, Raw, client, client_with, record_scene, said, served, trust, within};
+use common::{GateKeeper, PATIENCE, Raw, client, client_with, record_scene, said, served, trust, within};
 use tally_client::{
     client::{Client, Options},
     draft::{Draft, SignedEvent},
@@ -25,15 +25,15 @@ use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
 /// A ledger whose sequencer a test can hold before it begins a batch.
-async fn held_ledger(scene: &Scene) -> (TestLedger, Arc<GateClock>) {
-    let gate = GateClock::new(scene.clock());
-    let ledger = TestLedger::start_with(scene, gate.clone(), |_| {}).await;
+async fn held_ledger(scene: &Scene) -> (TestLedger, GateKeeper) {
+    let gate = GateKeeper::new(scene.clock());
+    let ledger = TestLedger::start_with(scene, gate.clock(), |_| {}).await;
     record_scene(scene, &ledger).await;
     (ledger, gate)
 }
 
 /// Sends something that is refused, so that the sequencer has begun a batch and is held: what comes now is the next.
-async fn hold(raw: &Raw, gate: &GateClock, refused: &v1::SignedEvent) -> tokio::task::JoinHandle<Status> {
+async fn hold(raw: &Raw, gate: &GateKeeper, refused: &v1::SignedEvent) -> tokio::task::JoinHandle<Status> {
     gate.close();
     let (raw, refused) = (raw.clone(), refused.clone());
     let first = tokio::spawn(async move { raw.record(&refused).await.unwrap_err() });
@@ -274,7 +274,13 @@ async fn of_sets_that_touch_the_same_machine_one_is_recorded_whole_and_the_other
                     // A retry of the whole set, at any time, gives the same.
                     let messages: Vec<_> = set.iter().map(SignedEvent::message).collect();
                     let again = raw.record_set(&messages).await.unwrap();
-                    assert_eq!(again.iter().map(fixed).collect::<Vec<_>>(), receipts.iter().map(fixed).collect::<Vec<_>>());
+                    assert_eq!(
+                        again.iter().map(fixed).collect::<Vec<_>>(),
+                        receipts.iter().map(fixed).collect::<Vec<_>>()
+                    );
+                    for (message, receipt) in messages.iter().zip(&receipts) {
+                        assert_eq!(fixed(&raw.record(message).await.unwrap()), fixed(receipt), "a member alone, too");
+                    }
                     scene.record_signed(set.clone()).unwrap();
                 }
                 Err(status) => {
@@ -364,9 +370,16 @@ async fn calls_that_are_dropped_at_any_moment_leave_no_half_of_anything() {
         drop(call.await);
         let [machine_head, part_head] = [raw.head(&machine.subject()).await, raw.head(&part.subject()).await];
         // Both are asked one after the other: a set that was sealed between the two questions shows in the second.
-        let moved = [machine_head.chain_length > set[0].chain_index().get(), part_head.chain_length > set[1].chain_index().get()];
+        let moved = [
+            machine_head.chain_length > set[0].chain_index().get(),
+            part_head.chain_length > set[1].chain_index().get(),
+        ];
         assert!(moved[0] == moved[1] || part_head.tree_size > machine_head.tree_size, "half a set: {moved:?}");
-        if moved[0] { kept += 1 } else { never_came += 1 }
+        if moved[0] {
+            kept += 1
+        } else {
+            never_came += 1
+        }
         // The same bytes settle it, whichever it was.
         let receipts = within("the retry", raw.record_set(&messages)).await.unwrap();
         for (event, receipt) in set.iter().zip(&receipts) {
@@ -395,7 +408,10 @@ async fn a_stream_that_is_dropped_leaves_a_chain_that_goes_on() {
     drop(answers);
     // However far it came, the rest can be sent in order, and what is there already is told so.
     let client = client_with(&scene, &ledger.url(), Options::default()).await;
-    let mut answers = client.record_stream(tokio_stream::iter(events.chunks(100).map(<[_]>::to_vec).collect::<Vec<_>>())).await.unwrap();
+    let mut answers = client
+        .record_stream(tokio_stream::iter(events.chunks(100).map(<[_]>::to_vec).collect::<Vec<_>>()))
+        .await
+        .unwrap();
     let mut next = events[0].chain_index().get();
     while let Some(answered) = within("the answers", answers.next()).await {
         for one in answered.unwrap() {
@@ -406,4 +422,52 @@ async fn a_stream_that_is_dropped_leaves_a_chain_that_goes_on() {
     assert_eq!(raw.head(&machine.subject()).await.chain_length, next);
     let history = whole(&client, machine.subject()).await;
     assert_eq!(on_chain(&history).len(), machine.events().len());
+}
+
+/// Sends events in one message of a stream, so that they are one batch; gives the reason of each refusal.
+async fn in_one_batch(raw: &Raw, events: Vec<v1::SignedEvent>) -> Vec<Option<String>> {
+    let messages = tokio_stream::iter([v1::RecordEventsRequest { events }]);
+    let mut answers = raw.ledger().record_events(messages).await.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    let outcomes = answer.results.into_iter().map(|result| result.outcome.unwrap());
+    let reasons = outcomes.map(|outcome| match outcome {
+        v1::record_result::Outcome::Receipt(_) => None,
+        v1::record_result::Outcome::Refusal(refusal) => {
+            Some(tally_client::error::ServerError::of_refusal(&refusal).reason)
+        }
+    });
+    reasons.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_the_chain_is_found_from_within_a_batch_that_moves_the_chain_on() {
+    let scene = Scene::new();
+    let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
+    let ledger = served(&scene).await;
+    let raw = Raw::connect(&ledger.url()).await;
+    // However many touches stand before the batch and within it.
+    for round in 0..16_usize {
+        let ahead = 1 + round % 4;
+        machine.noted(&format!("on record {round}"));
+        let standing = machine.last();
+        assert_eq!(in_one_batch(&raw, vec![standing.message()]).await, [None]);
+
+        (0..ahead).for_each(|number| drop(machine.noted(&format!("ahead {round} {number}"))));
+        machine.withdrawn(&standing.event_ref());
+        let events = machine.events();
+        let batch: Vec<_> = events[events.len() - ahead - 1..].iter().map(SignedEvent::message).collect();
+        assert_eq!(
+            in_one_batch(&raw, batch).await,
+            vec![None; ahead + 1],
+            "round {round}: it names an event before the batch"
+        );
+
+        // The same statement linked once more, behind others of its batch, is the same deed recorded twice.
+        machine.noted(&format!("behind {round}"));
+        let before = machine.last();
+        let again = standing.rebase(machine.head(), &scene.key(MINE, KeyUse::Organisation)).unwrap();
+        let refused = in_one_batch(&raw, vec![before.message(), again.message()]).await;
+        assert_eq!(refused, [None, Some("EVENT_ID_REUSED".to_owned())], "round {round}");
+    }
+    whole(&client(&scene, &ledger.url()).await, machine.subject()).await;
 }

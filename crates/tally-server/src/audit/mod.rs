@@ -2,7 +2,10 @@
 
 mod verify;
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+};
 
 use tally_core::{
     entry::EventEntry,
@@ -15,8 +18,12 @@ use tally_core::{
     touch::{self, HeadValue},
 };
 use tally_log::{
+    RootHash,
+    checkpoint::{Origin, UnverifiedCheckpoint},
     entry::{EntryHeader, EntryKind, HeadsEntry},
     heads::{HeadsMap, MapKey},
+    note::VerifierKey,
+    tree::Tree,
 };
 use tally_proto::v1::statement::Body;
 
@@ -44,8 +51,14 @@ impl fmt::Display for Finding {
 ///
 /// Bodies are judged as the log's own rules need them: the keys that they register. An entry of a kind that this
 /// version does not know is checked in its hash, signatures, links, mentions and heads all the same.
-#[derive(Default)]
 pub struct Auditor {
+    /// Whose log it is: every event names it, and every checkpoint inside the log is signed by its key.
+    log_key: VerifierKey,
+    tree: Tree,
+    /// Size and root at the end of each batch that a checkpoint inside the log may still name: 40 bytes a batch.
+    sealed: VecDeque<(u64, RootHash)>,
+    /// Size of the last checkpoint inside the log.
+    noted_size: u64,
     values: HashMap<SubjectId, HeadValue>,
     heads: HeadsMap,
     keys: HashMap<KeyId, PublicKey>,
@@ -80,10 +93,25 @@ struct OpenSet {
 }
 
 impl Auditor {
-    /// An auditor that has read nothing, and accepts `keys` by their hash.
-    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
-        let given = keys.into_iter().map(|key| (key.key_id(), key)).collect();
-        Self { given, ..Self::default() }
+    /// An auditor of the log of `log_key` that has read nothing, and accepts `keys` by their hash.
+    pub fn new(log_key: VerifierKey, keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        Self {
+            log_key,
+            tree: Tree::new(),
+            sealed: VecDeque::new(),
+            noted_size: 0,
+            values: HashMap::new(),
+            heads: HeadsMap::new(),
+            keys: HashMap::new(),
+            given: keys.into_iter().map(|key| (key.key_id(), key)).collect(),
+            open: OpenBatch::default(),
+            next: 0,
+            last_recorded_at: 0,
+            last_heads: None,
+            signatures: 0,
+            events: 0,
+            batches: 0,
+        }
     }
 
     /// Reads the next entry.
@@ -107,6 +135,14 @@ impl Auditor {
             EntryKind::Heads => self.read_heads(bytes, position, recorded_at).map_err(wrong)?,
         }
         self.next += 1;
+        if !self.tree.append(&[tally_log::LeafHash::of(bytes)]) {
+            return Err(wrong("the log is longer than a log can be".to_owned()));
+        }
+        if header.kind == EntryKind::Heads {
+            self.sealed.push_back((self.next, self.tree.root()));
+            // Only roots are asked of it.
+            drop(self.tree.take_full_tiles());
+        }
         Ok(())
     }
 
@@ -144,6 +180,10 @@ impl Auditor {
         let parsed = entry.unverified().parse().map_err(|error| text(&error))?;
         let keys = (&self.keys, &self.given);
         let event = parsed.verify(|id| keys.0.get(id).or_else(|| keys.1.get(id))).map_err(|error| text(&error))?;
+        let origin = &event.statement().origin;
+        if origin != self.log_key.name() {
+            return Err(format!("it was stated to {origin}, not to this log"));
+        }
         self.signatures += 1 + u64::try_from(event.hands().len()).unwrap_or_default();
         self.events += 1;
         self.check_set(&event)?;
@@ -213,6 +253,7 @@ impl Auditor {
         if heads.previous().map(tally_log::LogPosition::get) != self.last_heads {
             return Err("the heads entry before it is not where it says".to_owned());
         }
+        self.check_noted(&heads)?;
         let moved = std::mem::take(&mut self.open.moved);
         let updates = moved.iter().map(|subject| (MapKey::of(&subject.key()), self.value(subject).encode())).collect();
         self.heads.insert_all(updates);
@@ -227,5 +268,50 @@ impl Auditor {
         self.open = OpenBatch { first: position + 1, ..OpenBatch::default() };
         self.batches += 1;
         Ok(())
+    }
+    /// The cosigned checkpoint inside a heads entry: of this log, as it was at the end of an earlier batch.
+    fn check_noted(&mut self, heads: &HeadsEntry) -> Result<(), String> {
+        let noted = heads.cosigned_checkpoint().map_err(|error| format!("the checkpoint in it: {error}"))?;
+        let Some(noted) = noted else { return Ok(()) };
+        let size = self.check_signed(&noted).map_err(|problem| format!("the checkpoint in it {problem}"))?;
+        // FORMAT, section 3: of a size of at most `batch_first`, never older than the last one sealed.
+        if size > heads.batch_first.get() {
+            return Err(format!("the checkpoint in it has size {size}, past the batch that it stands in"));
+        }
+        if size < self.noted_size {
+            return Err(format!("the checkpoint in it has size {size}, the one before it {}", self.noted_size));
+        }
+        while self.sealed.front().is_some_and(|(sealed, _)| *sealed < size) {
+            self.sealed.pop_front();
+        }
+        match self.sealed.front() {
+            Some((sealed, root)) if *sealed == size && *root == noted.unverified().root => {}
+            Some((sealed, _)) if *sealed == size => {
+                return Err(format!("the checkpoint in it has another root than the entries below {size}"));
+            }
+            // FORMAT, section 3: a log signs no size that does not end in a heads entry.
+            Some(_) | None => return Err(format!("the checkpoint in it has size {size}, at which no batch ends")),
+        }
+        self.noted_size = size;
+        Ok(())
+    }
+
+    /// The size of a checkpoint of this log, signed by it first and by somebody else after it.
+    fn check_signed(&self, noted: &UnverifiedCheckpoint) -> Result<u64, String> {
+        let text = |error: &dyn fmt::Display| format!("is not to be believed: {error}");
+        let origin = Origin::parse(self.log_key.name()).map_err(|error| text(&error))?;
+        let size = noted.verify(&origin, &self.log_key).map_err(|error| text(&error))?.size;
+        if !noted.extension_lines().is_empty() {
+            return Err("has extension lines".to_owned());
+        }
+        let mut lines = noted.note().signatures().iter();
+        let is_ours = |name: &str, id: u32| name == self.log_key.name() && id == self.log_key.id();
+        if !lines.next().is_some_and(|line| is_ours(line.name(), line.key_id())) {
+            return Err("has another line before the log's own".to_owned());
+        }
+        if !lines.any(|line| !is_ours(line.name(), line.key_id())) {
+            return Err("is not cosigned".to_owned());
+        }
+        Ok(size.get())
     }
 }

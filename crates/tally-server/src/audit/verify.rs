@@ -109,7 +109,7 @@ fn parse_kept(note: &[u8], key: &VerifierKey) -> Result<Checkpoint, AuditError> 
 /// # Errors
 /// As of [`verify`].
 pub fn registered_keys(log: &Path, against: &Against) -> Result<Vec<PublicKey>, AuditError> {
-    let mut reading = Reading::new(Vec::new());
+    let mut reading = Reading::new(against, Vec::new());
     walk_directory(log, against, &[], &mut |frame| reading.frame(frame))?;
     let mut keys: Vec<PublicKey> = reading.auditor.keys().cloned().collect();
     keys.sort_by_key(PublicKey::key_id);
@@ -124,8 +124,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(keys: Vec<PublicKey>) -> Self {
-        Self { auditor: Auditor::new(keys), stacks: HashMap::new(), wrong: None }
+    fn new(against: &Against, keys: Vec<PublicKey>) -> Self {
+        Self { auditor: Auditor::new(against.log_key.clone(), keys), stacks: HashMap::new(), wrong: None }
     }
 
     fn entry(&mut self, bytes: &[u8]) {
@@ -223,7 +223,7 @@ fn verify_directory(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, AuditError> {
     let known: Vec<_> = kept.iter().map(|kept| (kept.size, kept.root)).collect();
-    let mut reading = Reading::new(Vec::new());
+    let mut reading = Reading::new(against, Vec::new());
     let found = walk_directory(log, against, &known, &mut |frame| {
         reading.frame(frame);
         progress(frame.first.get() + u64::try_from(frame.entries.len()).unwrap_or_default());
@@ -254,21 +254,31 @@ fn verify_export(
         torn_bytes: 0,
         wrong: Vec::new(),
     };
-    let checkpoint = Origin::parse(against.log_key.name())
-        .and_then(|origin| UnverifiedCheckpoint::parse(&note)?.verify(&origin, &against.log_key).cloned());
+    let checkpoint = Origin::parse(against.log_key.name()).and_then(|origin| {
+        let parsed = UnverifiedCheckpoint::parse(&note)?;
+        parsed.verify(&origin, &against.log_key)?;
+        Ok(parsed)
+    });
     let checkpoint = match checkpoint {
-        Ok(checkpoint) => checkpoint,
+        Ok(checkpoint) => {
+            // FORMAT, section 3: a checkpoint is without extension lines.
+            if !checkpoint.extension_lines().is_empty() {
+                found.wrong.push("checkpoint: it has extension lines, which no log of ours signs".to_owned());
+            }
+            checkpoint
+        }
         Err(error) => {
             found.wrong.push(format!("checkpoint: {error}"));
-            return Ok(Reading::new(Vec::new()).finish(found));
+            return Ok(Reading::new(against, Vec::new()).finish(found));
         }
     };
+    let checkpoint = checkpoint.unverified().clone();
     found.checkpoint_size = Some(checkpoint.size);
     let keys = match read("keys.txt")? {
         Some(text) => parse_keys(&text, &mut found.wrong),
         None => Vec::new(),
     };
-    let mut reading = Reading::new(keys);
+    let mut reading = Reading::new(against, keys);
     let mut tree = Tree::new();
     let mut known: Vec<_> = kept.iter().map(|kept| (kept.size, kept.root)).collect();
     known.push((checkpoint.size, checkpoint.root));
@@ -371,8 +381,7 @@ pub fn export(log: &Path, against: &Against, out: &Path) -> Result<TreeSize, Exp
     let options = Options { log_key: Some(against.log_key.clone()), ..Options::default() };
     let (log, tiles) = open_to_read(Arc::new(RealDisk), log, &options)?;
     let size = write_out(&RealDisk, &log, &tiles, out)?;
-    let text: String =
-        keys.iter().map(|key| format!("{} {}\n", key.key_id(), hex::encode(key.as_bytes()))).collect();
+    let text: String = keys.iter().map(|key| format!("{} {}\n", key.key_id(), hex::encode(key.as_bytes()))).collect();
     let path = out.join("keys.txt");
     let file = RealDisk.create(&path).and_then(|file| file.write_at(text.as_bytes(), 0));
     file.map_err(|source| AuditError::File { path, source })?;

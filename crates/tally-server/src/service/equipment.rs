@@ -36,8 +36,8 @@ impl EquipmentService for EquipmentReads {
         let answered = self.reader.ask_at(min_position, move |reader, snapshot| {
             let (instant, basis) = reader.resolve(at.as_ref(), snapshot)?;
             let equipment = reader.index.equipment(&reader.log, &subject, instant)?;
-            let equipment = equipment
-                .ok_or_else(|| CallError::NotFound { what: "machine", name: subject.to_string() })?;
+            let equipment =
+                equipment.ok_or_else(|| CallError::NotFound { what: "machine", name: subject.to_string() })?;
             Ok(v1::GetEquipmentResponse { basis: Some(basis), equipment: Some(equipment) })
         });
         Ok(Response::new(answered.await?))
@@ -93,18 +93,14 @@ impl EquipmentService for EquipmentReads {
         let answered = self.reader.ask(move |reader, snapshot| {
             // A later page knows what the first one knew, whatever was recorded since.
             let at = match token {
-                Some(token) => {
-                    Some(v1::At { known_size: token.size, known_at_us: 0, ..at.unwrap_or_default() })
-                }
+                Some(token) => Some(v1::At { known_size: token.size, known_at_us: 0, ..at.unwrap_or_default() }),
                 None => at,
             };
             let (instant, basis) = reader.resolve(at.as_ref(), snapshot)?;
             let after = token.map(|token| token.after);
             let page = reader.index.list(&reader.log, &filter, instant, after, page_size(asked))?;
-            let next_page_token = page
-                .more_after
-                .map(|after| PageToken { size: instant.size, after }.encode(&query))
-                .unwrap_or_default();
+            let next_page_token =
+                page.more_after.map(|after| PageToken { size: instant.size, after }.encode(&query)).unwrap_or_default();
             Ok(v1::ListEquipmentResponse { basis: Some(basis), equipment: page.equipment, next_page_token })
         });
         Ok(Response::new(answered.await?))

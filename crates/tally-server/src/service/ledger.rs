@@ -10,7 +10,9 @@ use tally_core::{
     retry,
     signed_event::UnverifiedEnvelope,
 };
-use tally_proto::v1::{self, SignedEvent, ledger_service_server::LedgerService, record_result::Outcome as ResultOutcome};
+use tally_proto::v1::{
+    self, SignedEvent, ledger_service_server::LedgerService, record_result::Outcome as ResultOutcome,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -48,10 +50,12 @@ impl Ledger {
         let (count, payload_bytes) = (events.len(), payload_bytes(&events));
         let events = self.pool.try_prepare(events).await.map_err(from_pool)?;
         let (answer, outcomes) = oneshot::channel();
-        self.sequencer.try_send(Work { events, count, payload_bytes, atomic, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CallError::QueueFull { queue: "sequencer" },
-            mpsc::error::TrySendError::Closed(_) => STOPPED,
-        })?;
+        self.sequencer.try_send(Work { events, count, payload_bytes, atomic, answer }).map_err(
+            |error| match error {
+                mpsc::error::TrySendError::Full(_) => CallError::QueueFull { queue: "sequencer" },
+                mpsc::error::TrySendError::Closed(_) => STOPPED,
+            },
+        )?;
         outcomes.await.map_err(|_| STOPPED)
     }
 
@@ -119,13 +123,16 @@ impl Ledger {
     }
 }
 
-const STOPPED: CallError =
-    CallError::Unavailable("the sequencer has stopped; whether the event was recorded is not known, send the same bytes again");
+const STOPPED: CallError = CallError::Unavailable(
+    "the sequencer has stopped; whether the event was recorded is not known, send the same bytes again",
+);
 
 fn from_pool(error: PoolError) -> CallError {
     match error {
         PoolError::Full => CallError::QueueFull { queue: "verification" },
-        PoolError::Stopped => CallError::Unavailable("the server is stopping; the event was not recorded, send the same bytes again"),
+        PoolError::Stopped => {
+            CallError::Unavailable("the server is stopping; the event was not recorded, send the same bytes again")
+        }
     }
 }
 
@@ -179,7 +186,7 @@ impl LedgerService for Ledger {
         let (to_caller, answers) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (to_sequence, to_be_sequenced) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (to_settle, to_be_settled) = mpsc::channel(STREAM_MESSAGES_MAX);
-        tokio::spawn(take_messages(self.pool.clone(), request.into_inner(), to_sequence));
+        tokio::spawn(take_messages(self.clone(), request.into_inner(), to_sequence));
         tokio::spawn(sequence_messages(self.sequencer.clone(), to_be_sequenced, to_settle));
         tokio::spawn(settle_messages(self.clone(), to_be_settled, to_caller));
         Ok(Response::new(ReceiverStream::new(answers)))
@@ -215,15 +222,22 @@ type Verifying = Result<(tokio::task::JoinHandle<Result<Vec<Prepared>, PoolError
 
 /// Reads messages and gives them to the pool; the next is checked while the last is sealed.
 async fn take_messages(
-    pool: Arc<Pool>,
+    ledger: Ledger,
     mut messages: Streaming<v1::RecordEventsRequest>,
     verifying: mpsc::Sender<Verifying>,
 ) {
-    while let Some(message) = messages.next().await {
+    loop {
+        let message = tokio::select! {
+            biased;
+            // What was read is answered before; whatever else comes is too late.
+            () = ledger.reader.stopping() => Some(Err(from_pool(PoolError::Stopped).into())),
+            message = messages.next() => message,
+        };
+        let Some(message) = message else { return };
         let next = match message {
             Ok(message) => match check_count(message.events.len(), 1, MESSAGE_EVENTS_MAX) {
                 Ok(()) => {
-                    let (pool, bytes) = (pool.clone(), payload_bytes(&message.events));
+                    let (pool, bytes) = (ledger.pool.clone(), payload_bytes(&message.events));
                     Ok((tokio::spawn(async move { pool.prepare(message.events).await }), bytes))
                 }
                 Err(error) => Err(Status::from(error)),
@@ -248,7 +262,10 @@ async fn sequence_messages(
             Ok((prepared, payload_bytes)) => match prepared.await {
                 Ok(Ok(events)) => {
                     let (answer, outcomes) = oneshot::channel();
-                    match sequencer.send(Work { count: events.len(), events, payload_bytes, atomic: false, answer }).await {
+                    match sequencer
+                        .send(Work { count: events.len(), events, payload_bytes, atomic: false, answer })
+                        .await
+                    {
                         Ok(()) => Ok(outcomes),
                         Err(_) => Err(Status::from(STOPPED)),
                     }

@@ -139,11 +139,17 @@ async fn follow(reader: Reader, from: u64, stop_at_end: bool, messages: Messages
         }
         let gone = messages.clone();
         snapshot = tokio::select! {
+            biased;
             () = gone.closed() => return,
             newer = published.beyond(next) => match newer {
                 Some(newer) => newer,
                 None => return,
             },
+            () = reader.stopping() => {
+                let stopping = CallError::Unavailable("the server is stopping; follow on from the position after the last entry");
+                drop(messages.send(Err(stopping.into())).await);
+                return;
+            }
         };
     }
 }

@@ -35,8 +35,8 @@ impl RegisterService for Register {
         let answered = self.reader.ask(move |reader, snapshot| {
             let (instant, basis) = reader.resolve(at.as_ref(), snapshot)?;
             let organisation = reader.index.organisation(&reader.log, &subject, instant)?;
-            let organisation = organisation
-                .ok_or_else(|| CallError::NotFound { what: "organisation", name: subject.to_string() })?;
+            let organisation =
+                organisation.ok_or_else(|| CallError::NotFound { what: "organisation", name: subject.to_string() })?;
             Ok(v1::GetOrganisationResponse { basis: Some(basis), organisation: Some(organisation) })
         });
         Ok(Response::new(answered.await?))

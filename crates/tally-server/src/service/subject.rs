@@ -1,12 +1,7 @@
 //! Reading chains.
 
 use tally_core::{
-    candidate::Candidate,
-    entry::EventEntry,
-    key::KeyId,
-    number::ChainIndex,
-    state::Instant,
-    touch::HeadValue,
+    candidate::Candidate, entry::EventEntry, key::KeyId, number::ChainIndex, state::Instant, touch::HeadValue,
 };
 use tally_log::{heads::MapKey, store::StoredEntry};
 use tally_proto::v1::{self, get_event_request::By, subject_service_server::SubjectService, touch::Content};
@@ -83,10 +78,7 @@ impl SubjectService for Subjects {
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 
-    async fn get_event(
-        &self,
-        request: Request<v1::GetEventRequest>,
-    ) -> Result<Response<v1::GetEventResponse>, Status> {
+    async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Result<Response<v1::GetEventResponse>, Status> {
         access::check(Purpose::Read)?;
         let by = request.into_inner().by.ok_or_else(|| CallError::BadRequest {
             field: "by",
@@ -102,6 +94,8 @@ impl SubjectService for Subjects {
                     let subject = subject("place.subject", &place.subject)?;
                     let last = reader.index.last_touch(&subject)?.map(|(last, _)| last);
                     let found = find_on_chain(&reader.log, &subject, ChainIndex::new(place.chain_index), last);
+                    // The index may be ahead of the snapshot, under which it is to be proved.
+                    let found = found.filter(|(stored, _)| snapshot.size.holds(stored.position));
                     let (stored, _) = found.ok_or_else(|| CallError::NotFound {
                         what: "event",
                         name: format!("{} of {subject}", place.chain_index),
@@ -152,7 +146,9 @@ async fn send_history(
     let mut bytes = 0;
     for stored in entries {
         bytes += stored.entry.len();
-        message.touches.push(v1::Touch { position: stored.position.get(), content: Some(Content::Entry(stored.entry)) });
+        message
+            .touches
+            .push(v1::Touch { position: stored.position.get(), content: Some(Content::Entry(stored.entry)) });
         if bytes > MESSAGE_BYTES_MAX {
             bytes = 0;
             if messages.send(Ok(std::mem::take(&mut message))).await.is_err() {

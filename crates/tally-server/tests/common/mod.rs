@@ -80,11 +80,22 @@ pub(crate) async fn client_with(scene: &Scene, url: &str, options: Options) -> C
 #[derive(Clone)]
 pub(crate) struct Raw {
     channel: Channel,
+    url: String,
 }
 
 impl Raw {
     pub(crate) async fn connect(url: &str) -> Self {
-        Self { channel: Endpoint::from_shared(url.to_owned()).unwrap().connect().await.unwrap() }
+        Self::try_connect(url).await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(url: &str) -> Result<Self, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
+        Ok(Self { channel, url: url.to_owned() })
+    }
+
+    /// Where it was connected to.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -238,11 +249,36 @@ struct Gate {
     held: bool,
 }
 
-impl GateClock {
-    pub(crate) fn new(clock: SimClock) -> Arc<Self> {
-        Arc::new(Self { clock, gate: Mutex::default(), changed: Condvar::new() })
+/// A test's hold on a [`GateClock`]: a test that fails lets everybody go, or nothing would ever end.
+#[derive(Debug)]
+pub(crate) struct GateKeeper(Arc<GateClock>);
+
+impl GateKeeper {
+    pub(crate) fn new(clock: SimClock) -> Self {
+        Self(Arc::new(GateClock { clock, gate: Mutex::default(), changed: Condvar::new() }))
     }
 
+    /// The clock that a server takes.
+    pub(crate) fn clock(&self) -> Arc<GateClock> {
+        self.0.clone()
+    }
+}
+
+impl std::ops::Deref for GateKeeper {
+    type Target = GateClock;
+
+    fn deref(&self) -> &GateClock {
+        &self.0
+    }
+}
+
+impl Drop for GateKeeper {
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
+impl GateClock {
     /// Whoever asks next is held.
     pub(crate) fn close(&self) {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
