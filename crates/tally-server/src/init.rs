@@ -95,7 +95,7 @@ fn first_batch(
         recorded_at: recorded_at.ok_or_else(|| wrong(&"the clock is before 1970"))?,
         batch_first: LogPosition::FIRST,
         map_root: heads.root(),
-        subjects: u64::try_from(heads.len()).unwrap_or(u64::MAX),
+        subjects: heads.len(),
         cosigned: Vec::new(),
     };
     let heads_entry = heads_entry.encode().map_err(|error| wrong(&error))?;

@@ -300,7 +300,7 @@ impl Sequencer {
             recorded_at,
             batch_first: first,
             map_root: self.state.heads.root(),
-            subjects: u64::try_from(self.state.heads.len()).unwrap_or(u64::MAX),
+            subjects: self.state.heads.len(),
             cosigned: Vec::new(),
         };
         let entry = heads.encode().map_err(|error| contradiction(&error))?;
@@ -389,7 +389,7 @@ impl Sequencer {
         for member in members {
             match self.admit(member, &subjects, growing)? {
                 verdict @ Verdict::Sealed { .. } => admitted.push(verdict),
-                verdict => verdicts.push(verdict),
+                verdict @ (Verdict::Refused(_) | Verdict::Behind(_)) => verdicts.push(verdict),
             }
         }
         if verdicts.is_empty() {
@@ -497,6 +497,7 @@ impl Sequencer {
     }
 
     /// Tells the pool of keys that were registered. One that is rolled back does no harm: admission decides.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only two kinds register keys")]
     fn register_keys(&self, candidate: &Candidate) {
         use tally_proto::v1::statement::Body;
         let key = |bytes: &[u8]| tally_core::key::PublicKey::parse(bytes).ok();
@@ -505,7 +506,6 @@ impl Sequencer {
             Body::OrganisationRegistered(body) => {
                 self.keys.add([&body.first_key, &body.recovery_key].into_iter().filter_map(|bytes| key(bytes)));
             }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only these two register keys")]
             _ => {}
         }
     }

@@ -139,7 +139,7 @@ impl Server {
         };
         let found = Found { recovery: ledger.recovery, index_discarded, size: ledger.state.tree.size().get() };
         let keys = Arc::new(KeyDirectory::default());
-        keys.add(ledger.state.admission.keys().map(|record| record.key.clone()));
+        keys.add(ledger.state.admission.keys().map(|record| record.key));
         let pool = Arc::new(Pool::start(origin.as_str(), &keys, config.verify_threads).map_err(thread_error)?);
 
         let snapshot = first_snapshot(&ledger.state, &origin, &signer)?;
@@ -258,7 +258,10 @@ fn run_sequencer(
 ) {
     match sequencer.run(works) {
         SequencerEnd::Drained => tracing::info!("everything accepted is sealed"),
-        error => {
+        error @ (SequencerEnd::Unknown(_)
+        | SequencerEnd::Fenced(_)
+        | SequencerEnd::Clock(_)
+        | SequencerEnd::Contradiction(_)) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(%error, cause, "the sequencer has stopped");
             end.send_replace(Some(error.to_string()));

@@ -482,7 +482,7 @@ async fn plates_and_aliases_find_whoever_bears_them_and_a_forged_plate_is_proved
         assert_eq!(ids, due, "{plate:?} at {at:?}");
         assert_eq!(answer.head.is_opened(), is_opened, "{plate:?}");
         assert_eq!(answer.head.value.is_some(), is_opened, "what was never opened is proved absent: {plate:?}");
-        assert_eq!(answer.basis.complete_by, answer.id.key());
+        assert!(answer.basis.complete_by.is_empty(), "a later plate of another machine may say the same");
         if is_found {
             let instant = Instant { size: answer.basis.tree_size, ..Instant::ALL };
             let due = equipment::fold(&machine.subject(), &world.touching(&machine.subject()), instant);

@@ -200,6 +200,7 @@ impl Auditor {
     }
 
     /// Keys that an event registers, its own among them where it founds the log.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only two kinds register keys")]
     fn learn_keys(&mut self, event: &VerifiedEvent, position: u64) {
         let statement = event.statement();
         let Ok(body) = tally_core::event::Body::parse(statement.body_number, &statement.body) else { return };
@@ -212,7 +213,6 @@ impl Auditor {
                 }
             }
             Body::KeyAdded(body) => found.push(&body.key),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only these two register keys")]
             _ => return,
         }
         for key in found.into_iter().filter_map(|key| PublicKey::parse(key).ok()) {
@@ -260,7 +260,7 @@ impl Auditor {
         if heads.map_root != self.heads.root() {
             return Err("the heads root is not that of the entries before it".to_owned());
         }
-        if heads.subjects != u64::try_from(self.heads.len()).unwrap_or(u64::MAX) {
+        if heads.subjects != self.heads.len() {
             return Err("the number of subjects is not that of the entries before it".to_owned());
         }
         self.last_recorded_at = recorded_at;

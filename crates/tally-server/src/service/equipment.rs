@@ -53,10 +53,10 @@ impl EquipmentService for EquipmentReads {
         let id = tally_core::event::plate_id(v1::IdentityKind::Unit, &plate.maker, &plate.model, &plate.serial)
             .map_err(|error| CallError::BadRequest { field: "plate", what: error.to_string() })?;
         let answered = self.reader.ask(move |reader, snapshot| {
-            let (instant, mut basis) = reader.resolve(at.as_ref(), snapshot)?;
+            // Complete by no subject: a later plate of another machine may say the same. The proof is about the plate's own id.
+            let (instant, basis) = reader.resolve(at.as_ref(), snapshot)?;
             let equipment = reader.index.by_plate(&reader.log, &plate, instant)?;
             let proof = reader.head_proof(snapshot, &id, 0)?;
-            basis.complete_by = id.key().to_vec();
             let id = id.id().to_vec();
             Ok(v1::LookUpPlateResponse { basis: Some(basis), equipment, id, proof: Some(proof) })
         });
