@@ -167,7 +167,6 @@ struct Growing {
     frame: Batch,
     recorded_at: Timestamp,
     events: Vec<Recorded>,
-    moved: HashSet<SubjectId>,
     /// For each subject that the batch touches, the last touch before it: its own links are not on disk yet.
     touched_before: HashMap<SubjectId, Option<LogPosition>>,
     stacks_undo: Vec<(SubjectId, Option<TouchStack>)>,
@@ -237,7 +236,6 @@ impl Sequencer {
             frame: Batch::new(first),
             recorded_at,
             events: Vec::new(),
-            moved: HashSet::new(),
             touched_before: HashMap::new(),
             stacks_undo: Vec::new(),
         };
@@ -252,11 +250,11 @@ impl Sequencer {
         }
 
         let former_heads = self.state.heads.clone();
-        let updates = growing
-            .moved
-            .iter()
-            .map(|subject| (MapKey::of(&subject.key()), self.state.admission.head(subject).encode()));
-        let updates = updates.collect();
+        // Of what is in the batch, not of what was admitted on the way: a set that was taken back moved nothing.
+        let moved: HashSet<SubjectId> =
+            growing.events.iter().flat_map(|event| event.candidate.statement().touched()).collect();
+        let head_of = |subject: &SubjectId| self.state.admission.head(subject).encode();
+        let updates = moved.iter().map(|subject| (MapKey::of(&subject.key()), head_of(subject))).collect();
         self.state.heads.insert_all(updates);
         self.push_heads_entry(&mut growing, first)?;
 
@@ -472,9 +470,7 @@ impl Sequencer {
         let leaf = growing.frame.push(&bytes, &links).map_err(|error| contradiction(error.to_string()))?;
         let leaf = CoreLeafHash::new(*leaf.as_bytes());
         let core_at = core_position(at).ok_or_else(|| contradiction("the log is full".to_owned()))?;
-        let moved =
-            self.state.admission.apply(&candidate, core_at, leaf).map_err(|error| contradiction(error.to_string()))?;
-        growing.moved.extend(moved.iter().map(|(subject, _)| *subject));
+        self.state.admission.apply(&candidate, core_at, leaf).map_err(|error| contradiction(error.to_string()))?;
         self.register_keys(&candidate);
         let chain_index = candidate.event().chain_index();
         let candidate = Arc::new(*candidate);

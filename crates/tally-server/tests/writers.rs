@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use common::{GateKeeper, PATIENCE, Raw, client, client_with, record_scene, said, served, trust, within};
 use tally_client::{
     client::{Client, Options},
-    draft::{Draft, SignedEvent},
+    draft::{Draft, SetMember, SignedEvent, sign_set},
     error::ClientError,
     verify::{VerifiedHistory, verify_receipt},
 };
 use tally_core::id::SubjectId;
 use tally_proto::v1::{self, ServiceState, statement::Body};
+use tally_server::audit::{self, Against};
 use tally_testkit::{
     ledger::TestLedger,
     random::SeededRandom,
@@ -470,4 +471,60 @@ async fn an_event_of_the_chain_is_found_from_within_a_batch_that_moves_the_chain
         assert_eq!(refused, [None, Some("EVENT_ID_REUSED".to_owned())], "round {round}");
     }
     whole(&client(&scene, &ledger.url()).await, machine.subject()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_set_leaves_nothing_behind_in_the_batch_that_it_stood_in() {
+    let scene = Scene::new();
+    let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
+    // Still at its maker: the mine has nothing to do with it, and may not write on its chain.
+    let foreign = scene.machine("SGZ1000/1400").reach(ServiceState::Manufactured);
+    let (mut ledger, gate) = held_ledger(&scene).await;
+    let raw = Raw::connect(&ledger.url()).await;
+    let mut never_opened = Vec::new();
+    for round in 0..8 {
+        let enrolled = scene.machine("EBZ200H").next().enrolled(MINE);
+        let newcomer = draft_of(&scene, &enrolled.sign().unwrap());
+        let body = Body::Noted(v1::Noted { text: "not ours".to_owned(), ..v1::Noted::default() });
+        let stranger = Draft::new(&scene.author(MINE), foreign.subject(), scene.now(), body, scene.now()).unwrap();
+        let heads = std::collections::BTreeMap::from([(foreign.subject(), foreign.head())]);
+        never_opened.push(newcomer.subject());
+        let mut members = [newcomer, stranger].map(|draft| SetMember { draft, hands: Vec::new() });
+        let set = sign_set(&mut members, &heads, &scene.key(MINE, KeyUse::Organisation)).unwrap();
+        let set: Vec<v1::SignedEvent> = set.iter().map(SignedEvent::message).collect();
+        let alone = machine.next().noted(&format!("round {round}")).record().message();
+
+        let held = hold(&raw, &gate, &gap(&machine)).await;
+        let refused = tokio::spawn({
+            let raw = raw.clone();
+            async move { raw.record_set(&set).await.unwrap_err() }
+        });
+        let recorded = tokio::spawn({
+            let raw = raw.clone();
+            async move { raw.record(&alone).await.unwrap() }
+        });
+        gate.open();
+        held.await.unwrap();
+        recorded.await.unwrap();
+        assert_eq!(said(&refused.await.unwrap()).reason, "NOT_IN_POSITION");
+    }
+    let checked = client(&scene, &ledger.url()).await;
+    for subject in &never_opened {
+        assert!(checked.head(*subject).await.unwrap().value.is_none(), "{subject} was touched by nothing");
+    }
+    drop(checked);
+    // The heads roots that were sealed are those of the entries, or the log would be called damaged.
+    ledger.restart().await;
+    ledger.stop().await;
+    let against = Against { log_key: ledger.log_key().clone(), kept: None };
+    let report = audit::verify(&ledger.layout().log(), &against, &mut |_| {}).unwrap();
+    assert_eq!(report.wrong, [""; 0]);
+}
+
+/// The statement of an event as a draft again, with an id of its own.
+fn draft_of(scene: &Scene, event: &SignedEvent) -> Draft {
+    let statement = event.event().statement();
+    let body = tally_core::event::Body::parse(statement.body_number, &statement.body).unwrap();
+    let author = scene.author(MINE);
+    Draft::new(&author, statement.subject, statement.occurred_at, body.message().clone(), scene.now()).unwrap()
 }
