@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tally_client::{
     Client, Options,
     draft::{Author, Draft, SignedEvent},
-    key::SigningKey,
+    key::{SigningKey, new_person_id},
     verify::Trust,
 };
 use tally_core::{
@@ -38,8 +38,8 @@ const SIGNED_AHEAD: usize = 2;
 const ON_THE_WAY: usize = 8;
 /// How long an inspection takes.
 const INSPECTION_MICROS: i64 = 600_000_000;
-/// Devices of the mine that sign in turn.
-const DEVICES: usize = 16;
+/// Fitters of the mine who sign in turn: an issuer with a staff key is a person's hand, too.
+const FITTERS: usize = 16;
 
 /// The time that passes.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures the passing of time")]
@@ -80,7 +80,7 @@ pub struct Load {
 struct Signer {
     author: Author,
     mine: SubjectId,
-    devices: Arc<Vec<SigningKey>>,
+    fitters: Arc<Vec<SigningKey>>,
     /// The next place and the hash before it, for each machine.
     chains: Vec<(ChainIndex, EventHash)>,
     made: u64,
@@ -104,8 +104,8 @@ impl Signer {
         let (index, previous) = *self.chains.get(slot).context("the machine is known")?;
         let body = if index == ChainIndex::FIRST { self.enrolled(machine) } else { self.inspected(index) };
         let mut draft = Draft::new(&self.author, subject, self.occurred_at, body, self.occurred_at)?;
-        let device = self.devices.get(slot % self.devices.len()).context("the device is known")?;
-        let event = draft.sign(index, previous, device, &[])?;
+        let fitter = self.fitters.get(slot % self.fitters.len()).context("the fitter is known")?;
+        let event = draft.sign(index, previous, fitter, &[])?;
         if let Some(chain) = self.chains.get_mut(slot) {
             *chain = (index.next().context("the chain is not full")?, event.event_hash());
         }
@@ -145,7 +145,7 @@ impl Signer {
 }
 
 impl Load {
-    /// Connects, and registers the mine and its devices.
+    /// Connects, and registers the mine and its fitters.
     pub async fn prepare(args: &BenchRecord, server: &ServerProcess, founded: Founded) -> anyhow::Result<Self> {
         let trust = Trust::new(founded.signer.verifier().clone())?;
         let address = format!("http://{}", server.address());
@@ -153,7 +153,7 @@ impl Load {
         let at = tally_client::clock::Clock::now(&tally_client::clock::SystemClock);
         let key = SigningKey::generate()?;
         let recovery = SigningKey::generate()?;
-        let devices = (0..DEVICES).map(|_| SigningKey::generate()).collect::<Result<Vec<_>, _>>()?;
+        let fitters = (0..FITTERS).map(|_| SigningKey::generate()).collect::<Result<Vec<_>, _>>()?;
         let operator = SubjectId::organisation(tally_core::id::Scheme::Other, "bench-mine")?;
         let mine = SubjectId::mine(tally_core::id::Scheme::Other, "bench-mine-1")?;
         let registrar =
@@ -191,17 +191,17 @@ impl Load {
                 }),
             ),
         ];
-        bodies.extend(devices.iter().map(|device| {
-            (
-                operator,
-                Body::KeyAdded(v1::KeyAdded {
-                    key: device.public().as_bytes().to_vec(),
-                    algorithm: v1::KeyAlgorithm::Ed25519 as i32,
-                    kind: v1::KeyKind::Device as i32,
-                    ..v1::KeyAdded::default()
-                }),
-            )
-        }));
+        for fitter in &fitters {
+            let body = Body::KeyAdded(v1::KeyAdded {
+                key: fitter.public().as_bytes().to_vec(),
+                algorithm: v1::KeyAlgorithm::Ed25519 as i32,
+                kind: v1::KeyKind::Staff as i32,
+                person_id: new_person_id()?.to_vec(),
+                post: "fitter".to_owned(),
+                ..v1::KeyAdded::default()
+            });
+            bodies.push((operator, body));
+        }
         for (subject, body) in bodies {
             let mut draft = Draft::new(&registrar, subject, at, body, at)?;
             let recorded = client.record_draft(&mut draft, &founded.registrar_key, &[]).await;
@@ -216,7 +216,7 @@ impl Load {
         let signer = Signer {
             author,
             mine,
-            devices: Arc::new(devices),
+            fitters: Arc::new(fitters),
             chains: vec![(ChainIndex::FIRST, EventHash::ZERO); machines],
             made: 0,
             occurred_at: at,
@@ -344,7 +344,7 @@ impl Signer {
         let signer = Self {
             author: self.author.clone(),
             mine: self.mine,
-            devices: self.devices.clone(),
+            fitters: self.fitters.clone(),
             chains: vec![(ChainIndex::FIRST, EventHash::ZERO); usize::try_from(own)?],
             made: 0,
             occurred_at: self.occurred_at,
