@@ -6,8 +6,9 @@
 //! - 16 bytes, which are ids, are a UUID with hyphens in lower case;
 //! - all other bytes are lower-case hexadecimal.
 //!
-//! What is read may have either case, an id without its hyphens, and a subject key as `equipment/UUID`. A name may be
-//! the one of the contract (`pass_no`) instead of its JSON form (`passNo`); `null` stands for a field that is not there.
+//! What is read may have either case, an id without its hyphens, and a subject key as `equipment/UUID`. Digits as text are
+//! decimal without plus, leading zeros or blanks. A name may be the one of the contract (`pass_no`) instead of its JSON
+//! form (`passNo`); `null` stands for a field that is not there.
 
 use std::sync::LazyLock;
 
@@ -306,11 +307,12 @@ fn enum_number(of: &EnumDescriptor, path: &str, json: &Value) -> Result<i32, Jso
     value.ok_or_else(|| wrong(path, format!("is none of {}", choices(of))))
 }
 
-/// A number, or its digits as text.
+/// A number, or its digits as text, in the one form in which this module writes them.
 fn number<N: TryFrom<i128>>(path: &str, json: &Value) -> Result<N, JsonError> {
     let number = match json {
         Value::Number(number) => number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from)),
-        Value::String(digits) => digits.parse().ok(),
+        // `parse` also takes `+5`, `007` and `-0`.
+        Value::String(digits) => digits.parse().ok().filter(|number: &i128| number.to_string() == *digits),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let number = number.ok_or_else(|| wrong(path, "is no whole number"))?;
@@ -480,6 +482,16 @@ mod tests {
         assert_eq!(scale, "lot_split.children[1].from.scale: is -1, which this field cannot hold");
         let digits = refused(serde_json::json!({ "children": [{ "from": { "digits": "1.5" } }] }));
         assert_eq!(digits, "lot_split.children[0].from.digits: is no whole number");
+        for digits in ["+5", "007", "-0", "-07", " 5", "5 ", "5.0", "5e0", "0x5", "٥", ""] {
+            let json = serde_json::json!({ "children": [{ "from": { "digits": digits } }] });
+            assert_eq!(refused(json), "lot_split.children[0].from.digits: is no whole number", "{digits:?}");
+        }
+        for digits in ["0", "5", "-5", "9223372036854775807", "-9223372036854775808"] {
+            let json = serde_json::json!({ "children": [{ "from": { "digits": digits } }] });
+            assert!(body_from_json("LotSplit", &json).is_ok(), "{digits:?}");
+        }
+        let digits = refused(serde_json::json!({ "children": [{ "from": { "digits": "9223372036854775808" } }] }));
+        assert!(digits.ends_with("is 9223372036854775808, which this field cannot hold"), "{digits}");
         assert_eq!(refused(serde_json::json!([])), "lot_split: is no object");
         let inspected = serde_json::json!({ "passNo": "1", "pass_no": "2" });
         let twice = body_from_json("ex_proof_checked", &inspected).unwrap_err().to_string();

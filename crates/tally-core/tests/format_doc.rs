@@ -7,6 +7,7 @@ mod common;
 use std::{collections::BTreeSet, fmt::Write as _, fs::read_to_string};
 
 use common::{
+    fields,
     golden::{assert_golden, path},
     worked::examples,
 };
@@ -55,6 +56,7 @@ fn printed(doc: &str) -> String {
         } else if let Some(table) = line.strip_prefix("<!-- printed: ") {
             text.push_str(&match table.trim_end_matches(" -->") {
                 "kinds" => kinds(),
+                "mentions" => fields::mentions(),
                 "quantities" => quantities(),
                 other => panic!("{other} is no table"),
             });
@@ -81,6 +83,11 @@ fn constant(source: &str, name: &str) -> u64 {
     let (value, _) = value.split_once(';').unwrap();
     let factor = |factor: &str| factor.trim().replace('_', "").parse::<u64>();
     value.split('*').map(|part| factor(part).unwrap_or_else(|_| panic!("{name} is {value}"))).product()
+}
+
+#[test]
+fn which_days_are_whole_is_as_the_contract_says() {
+    assert_eq!(fields::wrong_days(), Vec::<String>::new());
 }
 
 #[test]

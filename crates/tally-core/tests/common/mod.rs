@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod bodies;
+pub(crate) mod fields;
 pub(crate) mod golden;
 pub(crate) mod worked;
 
