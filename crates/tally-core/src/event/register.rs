@@ -4,7 +4,7 @@ use tally_proto::v1::*;
 
 use super::{
     Fields, Named,
-    check::{COMPONENTS_MAX, Checker, LIST_MAX, PLATE_BYTES_MAX, REASON_BYTES_MAX},
+    check::{COMPONENTS_MAX, Checker, LIST_MAX, PLATE_BYTES_MAX},
 };
 use crate::{credit_code, id::Scheme as NumberScheme, statement::Statement};
 
@@ -274,6 +274,6 @@ impl Fields for AliasEnded {
     fn check(&self, check: &mut Checker) {
         check.choice::<AliasKind>("kind", self.kind);
         check.text("value", &self.value, 1, 128);
-        check.optional("reason", &self.reason, REASON_BYTES_MAX);
+        check.reason("reason", &self.reason);
     }
 }

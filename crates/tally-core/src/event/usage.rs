@@ -2,10 +2,7 @@
 
 use tally_proto::v1::*;
 
-use super::{
-    Fields, Named,
-    check::{Checker, REASON_BYTES_MAX},
-};
+use super::{Fields, Named, check::Checker};
 use crate::statement::Statement;
 
 impl Fields for Installed {
@@ -44,7 +41,7 @@ impl Fields for Commissioned {
 impl Fields for DutyChanged {
     fn check(&self, check: &mut Checker) {
         check.choice::<Duty>("duty", self.duty);
-        check.optional("reason", &self.reason, REASON_BYTES_MAX);
+        check.reason("reason", &self.reason);
     }
 }
 

@@ -474,7 +474,7 @@ pub(crate) fn sample(kind: EventKind, names: &Names) -> Message {
         EventKind::AliasEnded => Message::AliasEnded(AliasEnded {
             kind: AliasKind::MineNo as i32,
             value: text("综掘1号"),
-            reason: String::new(),
+            reason: text("重新编号"),
         }),
         EventKind::AssemblyFormed => Message::AssemblyFormed(AssemblyFormed {
             own_number: text("综采面1"),

@@ -1826,7 +1826,7 @@ pub struct DutyChanged {
     /// Its duty from now on.
     #[prost(enumeration = "Duty", tag = "1")]
     pub duty: i32,
-    /// Why, at most 1,000 bytes.
+    /// Why, 1 to 1,000 bytes.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
 }
@@ -2452,7 +2452,7 @@ pub struct AliasEnded {
     /// The name, 1 to 128 bytes.
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
-    /// Why, at most 1,000 bytes.
+    /// Why, 1 to 1,000 bytes.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
 }
