@@ -1,11 +1,9 @@
 //! Questions about machines.
 
-use prost::Message;
 use tally_core::{
     id::{SubjectId, SubjectKind},
-    state::{Instant, equipment},
+    state::Instant,
     text,
-    time::Timestamp,
 };
 use tally_log::store::LogReader;
 use tally_proto::v1::{AliasKind, Equipment, EquipmentFilter, IdentityKind, Plate};
@@ -43,19 +41,7 @@ impl Index {
         subject: &SubjectId,
         instant: Instant,
     ) -> Result<Option<Equipment>, IndexError> {
-        let Some(row) = self.row(subject)? else { return Ok(None) };
-        let current = row.last_position < instant.size && Timestamp::from_micros(row.occurred_max_us) <= instant.as_of;
-        if current {
-            if row.state.is_empty() {
-                return Ok(None);
-            }
-            return match Equipment::decode(row.state.as_slice()) {
-                Ok(state) => Ok(Some(state)),
-                Err(error) => Err(self.store.damaged(&error.to_string())),
-            };
-        }
-        let events = self.events(log, subject, instant.size, &row.findings)?;
-        Ok(equipment::fold(subject, &events, instant))
+        self.state_at(log, subject, instant)
     }
 
     /// Every machine that bears a plate at `instant`, ordered by id.

@@ -7,6 +7,7 @@ use tally_core::{
     id::{SubjectId, SubjectKind},
     state::{self, Instant, Recorded, Step, equipment, mine, organisation},
     text,
+    time::Timestamp,
 };
 use tally_log::store::LogReader;
 use tally_proto::v1::{self, Irregularity, statement::Body};
@@ -141,6 +142,27 @@ impl Index {
     }
 }
 
+impl Index {
+    /// The state of a subject at `instant`: that of its row, or its history folded where something lies past the instant.
+    pub(crate) fn state_at<M: Message + Default>(
+        &self,
+        log: &LogReader,
+        subject: &SubjectId,
+        instant: Instant,
+    ) -> Result<Option<M>, IndexError> {
+        let Some(row) = self.row(subject)? else { return Ok(None) };
+        let is_current =
+            row.last_position < instant.size && Timestamp::from_micros(row.occurred_max_us) <= instant.as_of;
+        let state = if is_current {
+            (!row.state.is_empty()).then_some(row.state)
+        } else {
+            state_of(subject, &self.events(log, subject, instant.size, &row.findings)?, instant)
+        };
+        let decoded = state.map(|state| M::decode(state.as_slice())).transpose();
+        decoded.map_err(|error| self.store.damaged(&error.to_string()))
+    }
+}
+
 /// Moves a row on by one event; `false` where its history must be folded anew.
 fn move_on(change: &mut Change, subject: &SubjectId, event: &Recorded) -> bool {
     let Change { row, state, .. } = change;
@@ -192,7 +214,7 @@ fn fold_anew(change: &mut Change, subject: &SubjectId, log: &LogReader) -> Resul
 }
 
 /// The encoded state of a subject of any kind; `None` where its chain is not open.
-pub(crate) fn state_of(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Vec<u8>> {
+fn state_of(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Vec<u8>> {
     match subject.kind() {
         SubjectKind::Equipment => equipment::fold(subject, events, instant).map(|state| state.encode_to_vec()),
         SubjectKind::Organisation => organisation::fold(subject, events, instant).map(|state| state.encode_to_vec()),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tally_core::{
     hash::sha256,
     id::{SubjectId, SubjectKind},
-    signed_event::UnverifiedEnvelope,
     state::Instant,
     time::Timestamp,
 };
@@ -225,7 +224,6 @@ impl Reader {
         let mut ids = Vec::new();
         for entry in entries {
             let Ok(entry) = tally_core::entry::EventEntry::parse(entry) else { continue };
-            let UnverifiedEnvelope { .. } = entry.unverified();
             if let Ok(event) = entry.unverified().parse() {
                 ids.extend(event.key_ids());
             }
