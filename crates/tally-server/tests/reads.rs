@@ -418,22 +418,40 @@ async fn lists_are_whole_while_others_record() {
     }
     let groups = scene.groups().split_off(world.recorded.len());
     let writer = client(&scene, &world.ledger.url()).await;
+    let (send, sent) = tokio::sync::mpsc::channel(groups.len());
+    let (answered, mut seen) = tokio::sync::watch::channel(0);
     let writing = tokio::spawn(async move {
         // One event a message, so that many batches are sealed.
-        let mut answers = writer.record_stream(tokio_stream::iter(groups)).await.unwrap();
+        let messages = tokio_stream::wrappers::ReceiverStream::new(sent);
+        let mut answers = writer.record_stream(messages).await.unwrap();
         let mut receipts = Vec::new();
-        while let Some(answered) = answers.next().await {
-            receipts.extend(answered.unwrap().into_iter().map(|one| (one.event, one.outcome.unwrap())));
+        while let Some(recorded) = answers.next().await {
+            receipts.extend(recorded.unwrap().into_iter().map(|one| (one.event, one.outcome.unwrap())));
+            answered.send_replace(receipts.len());
         }
         receipts
     });
     let filter = EquipmentFilter { states: vec![ServiceState::InUse.into()], ..EquipmentFilter::default() };
     let mut answers = Vec::new();
-    while !writing.is_finished() {
-        let request = v1::ListEquipmentRequest { filter: Some(filter.clone()), page_size: 500, ..Default::default() };
-        let answer = world.raw.machines().list_equipment(request).await.unwrap().into_inner();
-        answers.push((answer.basis.unwrap().tree_size, answer.equipment));
+    let mut released = 0;
+    // However fast the one or the other is: each part is recorded while lists are asked for, and done before the next.
+    for part in groups.chunks(20) {
+        for group in part {
+            released += group.len();
+            send.send(group.clone()).await.unwrap();
+        }
+        loop {
+            let request =
+                v1::ListEquipmentRequest { filter: Some(filter.clone()), page_size: 500, ..Default::default() };
+            let answer = world.raw.machines().list_equipment(request).await.unwrap().into_inner();
+            answers.push((answer.basis.unwrap().tree_size, answer.equipment));
+            assert!(!writing.is_finished(), "the writer ended before its last event was sent");
+            if *seen.borrow_and_update() >= released {
+                break;
+            }
+        }
     }
+    drop(send);
     let receipts = writing.await.unwrap();
     world.take(&receipts);
     let sizes: BTreeSet<u64> = answers.iter().map(|(size, _)| *size).collect();
