@@ -1,7 +1,7 @@
 //! Projections of the log in sled, and the queries over them.
 //!
 //! Nothing here is the only home of a fact: every row follows from the log and can be thrown away. Nothing here is
-//! trusted by a proof, and nothing on the write path asks it. [`store`] is the only module that knows sled.
+//! trusted by a proof, and nothing on the write path asks it. `store` is the only module that knows sled.
 
 pub mod equipment;
 pub mod history;

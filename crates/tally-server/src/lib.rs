@@ -1,7 +1,7 @@
 //! Sequencer, gRPC services, access and audit of the ledger.
 //!
 //! One thread sequences ([`sequencer`]), a pool checks signatures ([`pool`]), one thread moves the index on
-//! ([`projector`]), and readers get immutable snapshots ([`published`]).
+//! (`projector`), and readers get immutable snapshots ([`published`]).
 
 pub mod access;
 pub mod audit;

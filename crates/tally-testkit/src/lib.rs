@@ -4,7 +4,7 @@
 //!   one thing. [`life`] makes such events without end, from a seed.
 //! - [`disk`]: a disk in memory whose power can be cut at every operation.
 //! - [`clock`]: a clock that a test sets.
-//! - [`ledger`] (feature `server`): a real server in the test's own process. [`binary`]: the real program.
+//! - `ledger` (feature `server`): a real server in the test's own process. [`binary`]: the real program.
 //! - [`random`]: chance from a seed. [`wait`]: waiting with a deadline.
 //!
 //! A crate that this one depends on may use it in its `tests/` only: in its unit tests its own types would be there
