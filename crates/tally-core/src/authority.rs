@@ -117,6 +117,9 @@ impl Row {
     }
 }
 
+const MARK_AUTHORITY: &[Signer] = &[Signer::Role(MarkAuthority)];
+const REGULATOR: &[Signer] = &[Signer::Role(Regulator)];
+const PUBLISHERS: &[Signer] = &[Signer::Role(Registrar), Signer::Role(Regulator)];
 const REGISTRAR: &[Signer] = &[Signer::Role(Registrar)];
 const MINE: &[Signer] = &[Signer::Role(Mine)];
 const MINE_OR_CONTRACTOR: &[Signer] = &[Signer::Role(Mine), Signer::Role(Contractor)];
@@ -211,6 +214,29 @@ pub const MAY_SIGN: &[Row] = &[
     row(Corrected, &[Signer::SignerOfEvent]).finds(Second::OtherPerson),
     row(Noted, &[Signer::AnyRelated]),
     row(Countersigned, &[Signer::AnyRelated]),
+    row(MarkIssued, MARK_AUTHORITY),
+    row(MarkChanged, MARK_AUTHORITY),
+    row(MarkRenewed, MARK_AUTHORITY),
+    row(MarkSuspended, MARK_AUTHORITY),
+    row(MarkResumed, MARK_AUTHORITY),
+    row(MarkRevoked, MARK_AUTHORITY),
+    row(MarkCancelled, MARK_AUTHORITY),
+    row(PolicyPublished, PUBLISHERS),
+    row(SchedulePublished, &[Signer::Role(Registrar), Signer::Role(Regulator), Signer::Role(Mine)]),
+    row(CategoriesPublished, PUBLISHERS),
+    row(PhaseOutPublished, PUBLISHERS),
+    row(PublicationWithdrawn, &[Signer::Role(Registrar), Signer::Role(Regulator), Signer::Role(Mine)]),
+    row(StopUseOrdered, REGULATOR),
+    row(OrderExtended, &[Signer::Role(Regulator), Signer::Role(Manufacturer), Signer::Role(MarkAuthority)]),
+    row(StopUseLifted, REGULATOR),
+    row(SealedUp, REGULATOR),
+    row(Unsealed, REGULATOR),
+    row(RecallIssued, &[Signer::Role(Manufacturer), Signer::Role(MarkAuthority), Signer::Role(Regulator)]),
+    row(RecallRemedied, &[Signer::Role(Manufacturer), Signer::Role(OverhaulShop), Signer::Role(Mine)])
+        .finds(Second::OtherOrganisation),
+    row(OrderReceived, &[Signer::Role(Mine), Signer::Role(Regulator)]),
+    row(FindingDecided, REGULATOR),
+    row(UploadCompared, &[Signer::Role(Mine), Signer::Role(Regulator)]),
 ];
 
 /// The row of a kind.

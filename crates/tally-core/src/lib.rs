@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod number;
 pub mod refusal;
 pub mod retry;
+pub mod rule;
 pub mod set;
 pub mod signed_event;
 pub mod state;

@@ -161,6 +161,8 @@ pub const LIFECYCLE: &[Row] = &[
     row(EventKind::Corrected, From::Any, To::Same),
     row(EventKind::Noted, From::Any, To::Same),
     row(EventKind::Countersigned, From::Any, To::Same),
+    row(EventKind::RecallRemedied, From::Any, To::Same),
+    row(EventKind::FindingDecided, From::Any, To::Same),
 ];
 
 /// All states, in the order of their numbers.

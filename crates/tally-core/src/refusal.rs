@@ -311,6 +311,20 @@ pub enum Refusal {
         /// Of the parent.
         parent: String,
     },
+    /// The organisation's grant does not reach that far.
+    #[error("{organisation} has no jurisdiction over {what}")]
+    OutsideJurisdiction {
+        /// Who acts.
+        organisation: OrganisationId,
+        /// Over what.
+        what: String,
+    },
+    /// The mark was revoked or cancelled.
+    #[error("{subject} was revoked or cancelled; nothing follows")]
+    MarkEnded {
+        /// The mark.
+        subject: SubjectId,
+    },
     /// The event continues a head that is no longer the last one.
     #[error(
         "event continues {subject} at {claimed}, but its chain has {} events; nothing was recorded, sign again on its head",
@@ -468,6 +482,13 @@ pub const REFUSALS: &[RefusalRow] = &[
     refusal("EVENT_NOT_ON_CHAIN", Class::Precondition, "引用的事件不在此链上", "name an event of this chain"),
     refusal("CANNOT_BE_CORRECTED", Class::Precondition, "不可更正", "read what can be amended in docs/lifecycle.md"),
     refusal("LENGTHS_DIFFER", Class::Precondition, "分段长度与原长度不符", "let the pieces add up to the lot"),
+    refusal(
+        "OUTSIDE_JURISDICTION",
+        Class::Forbidden,
+        "超出管辖范围",
+        "let an authority sign whose grant covers it, the same or a higher one",
+    ),
+    refusal("MARK_ENDED", Class::Precondition, "安标已撤销或注销", "a mark that ended has no further events"),
     refusal("STALE_HEAD", Class::Stale, "链头已变动", "look at the head, then sign again on it"),
     refusal("WRONG_PREVIOUS_HASH", Class::Stale, "前一事件哈希不正确", "look at the head, then sign again on it"),
     refusal("CHAIN_GAP", Class::Stale, "链序号不连续", "send the events before it first"),
@@ -516,6 +537,8 @@ impl Refusal {
             Self::EventNotOnChain { .. } => "EVENT_NOT_ON_CHAIN",
             Self::CannotBeCorrected { .. } => "CANNOT_BE_CORRECTED",
             Self::LengthsDiffer { .. } => "LENGTHS_DIFFER",
+            Self::OutsideJurisdiction { .. } => "OUTSIDE_JURISDICTION",
+            Self::MarkEnded { .. } => "MARK_ENDED",
             Self::StaleHead { .. } => "STALE_HEAD",
             Self::WrongPreviousHash { .. } => "WRONG_PREVIOUS_HASH",
             Self::ChainGap { .. } => "CHAIN_GAP",
@@ -610,7 +633,10 @@ impl Refusal {
             Self::NamedUnknown { field, subject } => {
                 vec![("field", (*field).to_owned()), ("subject", subject.to_string())]
             }
-            Self::AlreadyDismantled { subject } | Self::NothingDispatched { subject } => {
+            Self::OutsideJurisdiction { organisation, what } => {
+                vec![("organisation", organisation.to_string()), ("what", what.clone())]
+            }
+            Self::AlreadyDismantled { subject } | Self::NothingDispatched { subject } | Self::MarkEnded { subject } => {
                 vec![("subject", subject.to_string())]
             }
             Self::WrongDispatch { open } => vec![("open", open.to_string())],

@@ -8,11 +8,11 @@ use tally_proto::v1::{self, DispatchReason, KeyKind, Measure, Role, statement::B
 use super::{
     Admission,
     judge::produced_on,
-    record::{Dispatch, Engagement, Equipment, Grant, KeyRecord, Mine, Record},
+    record::{Dispatch, Engagement, Equipment, Grant, KeyRecord, Mine, Order, OrderKind, Record},
 };
 use crate::{
     candidate::Candidate,
-    event::{self, day},
+    event::{self, EventKind, day},
     hash::Digest,
     id::{OrganisationId, SubjectId, SubjectKind},
     key::{KeyId, PublicKey},
@@ -28,8 +28,33 @@ impl Admission {
             SubjectKind::Mine => self.on_mine(candidate),
             SubjectKind::Equipment => self.on_equipment(candidate),
             SubjectKind::Model => self.change(&subject).record = Record::Model,
-            SubjectKind::Mark | SubjectKind::Order | SubjectKind::Accident | SubjectKind::Publication => {}
+            SubjectKind::Mark => self.on_mark(candidate),
+            SubjectKind::Order => self.on_order(candidate),
+            SubjectKind::Publication if candidate.kind().opens() => {
+                let publisher = candidate.statement().organisation;
+                self.change(&subject).record = Record::Publication { publisher };
+            }
+            SubjectKind::Accident | SubjectKind::Publication => {}
         }
+    }
+
+    fn on_mark(&mut self, candidate: &Candidate) {
+        let ends = matches!(candidate.kind(), EventKind::MarkRevoked | EventKind::MarkCancelled);
+        if candidate.kind().opens() || ends {
+            self.change(&candidate.statement().subject).record = Record::Mark { ended: ends };
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds open no order")]
+    fn on_order(&mut self, candidate: &Candidate) {
+        let kind = match candidate.kind() {
+            EventKind::StopUseOrdered => OrderKind::StopUse,
+            EventKind::SealedUp => OrderKind::Seal,
+            EventKind::RecallIssued => OrderKind::Recall,
+            _ => return,
+        };
+        let authority = candidate.statement().organisation;
+        self.change(&candidate.statement().subject).record = Record::Order(Order { kind, authority });
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
@@ -251,7 +276,7 @@ fn grant(body: &v1::RoleGranted) -> Grant {
     Grant {
         role: Role::try_from(body.role).unwrap_or_default(),
         mines: scope.mines.iter().filter_map(|mine| <[u8; 16]>::try_from(mine.as_slice()).ok()).collect(),
-        categories: scope.categories,
+        areas: scope.areas,
         from: body.from.as_ref().and_then(day),
         until: body.until.as_ref().and_then(day),
     }

@@ -419,9 +419,11 @@ impl Admission {
                 Err(Refusal::NamedUnknown { field: "statement.mentions", subject: *mention })
             }
             SubjectKind::Mine => {
-                let is_there = self
-                    .equipment(&statement.subject)
-                    .is_some_and(|machine| machine.mine.as_ref() == Some(mention.id()));
+                // Whoever may give an order may name the mines that must acknowledge it.
+                let is_there = statement.subject.kind() == SubjectKind::Order
+                    || self
+                        .equipment(&statement.subject)
+                        .is_some_and(|machine| machine.mine.as_ref() == Some(mention.id()));
                 if is_there || self.related_in_any_role(&organisation, mention) {
                     Ok(())
                 } else {
@@ -523,7 +525,7 @@ impl Admission {
                 None => Ok(()),
             },
             Message::Corrected(body) => self.check_correction(candidate, body, now, chains),
-            _ => Ok(()),
+            _ => self.check_supervision(candidate),
         }
     }
 
@@ -618,7 +620,12 @@ impl Admission {
         let engagements = match self.record(&subject) {
             Record::Organisation(organisation) => &organisation.engagements,
             Record::Mine(mine) => &mine.engagements,
-            Record::Unopened | Record::Equipment(_) | Record::Model => return Ok(()),
+            Record::Unopened
+            | Record::Equipment(_)
+            | Record::Model
+            | Record::Mark { .. }
+            | Record::Order(_)
+            | Record::Publication { .. } => return Ok(()),
         };
         let known = engagement.and_then(event::event_ref).is_some_and(|event| {
             event.subject == subject && engagements.iter().any(|known| known.chain_index == event.chain_index)

@@ -6,6 +6,7 @@ mod effect;
 mod judge;
 pub mod record;
 mod relation;
+mod supervision;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -171,14 +172,26 @@ impl Admission {
     fn organisation(&self, id: &OrganisationId) -> Option<&Organisation> {
         match self.record(&id.subject()) {
             Record::Organisation(organisation) => Some(organisation),
-            Record::Unopened | Record::Mine(_) | Record::Equipment(_) | Record::Model => None,
+            Record::Unopened
+            | Record::Mine(_)
+            | Record::Equipment(_)
+            | Record::Model
+            | Record::Mark { .. }
+            | Record::Order(_)
+            | Record::Publication { .. } => None,
         }
     }
 
     fn mine(&self, subject: &SubjectId) -> Option<&Mine> {
         match self.record(subject) {
             Record::Mine(mine) => Some(mine),
-            Record::Unopened | Record::Organisation(_) | Record::Equipment(_) | Record::Model => None,
+            Record::Unopened
+            | Record::Organisation(_)
+            | Record::Equipment(_)
+            | Record::Model
+            | Record::Mark { .. }
+            | Record::Order(_)
+            | Record::Publication { .. } => None,
         }
     }
 
@@ -190,7 +203,13 @@ impl Admission {
     pub fn equipment(&self, subject: &SubjectId) -> Option<&Equipment> {
         match self.record(subject) {
             Record::Equipment(equipment) => Some(equipment),
-            Record::Unopened | Record::Organisation(_) | Record::Mine(_) | Record::Model => None,
+            Record::Unopened
+            | Record::Organisation(_)
+            | Record::Mine(_)
+            | Record::Model
+            | Record::Mark { .. }
+            | Record::Order(_)
+            | Record::Publication { .. } => None,
         }
     }
 

@@ -36,6 +36,38 @@ pub enum Record {
     Equipment(Arc<Equipment>),
     /// A model.
     Model,
+    /// A safety mark.
+    Mark {
+        /// Whether it was revoked or cancelled: nothing follows.
+        ended: bool,
+    },
+    /// An order.
+    Order(Order),
+    /// A publication.
+    Publication {
+        /// Who published it.
+        publisher: OrganisationId,
+    },
+}
+
+/// What an order does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OrderKind {
+    /// Stops use.
+    StopUse,
+    /// Seals.
+    Seal,
+    /// Recalls.
+    Recall,
+}
+
+/// An order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order {
+    /// What it does.
+    pub kind: OrderKind,
+    /// Who gave it.
+    pub authority: OrganisationId,
 }
 
 /// An organisation.
@@ -58,8 +90,8 @@ pub struct Grant {
     pub role: Role,
     /// Mines that it covers.
     pub mines: Vec<[u8; 16]>,
-    /// Areas, categories: what the finding OUTSIDE_GRANT asks.
-    pub categories: Vec<String>,
+    /// Areas as prefixes of area codes; none for everywhere.
+    pub areas: Vec<String>,
     /// First day.
     pub from: Option<Day>,
     /// Last day.

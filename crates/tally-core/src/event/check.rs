@@ -1,7 +1,7 @@
 //! Bounds of the fields of bodies: every problem of a body is collected, with its path.
 
 use tally_proto::v1::{
-    Attachment, Certificate, CheckItem, Component, Day, EventRef, LotPiece, Measure, PartFate, Place, Scope,
+    Attachment, Attribute, Certificate, CheckItem, Component, Day, EventRef, LotPiece, Measure, PartFate, Place, Scope,
     SettingChange, Slot,
 };
 
@@ -53,7 +53,7 @@ impl Checker {
         self.problems.push(FieldProblem { field, problem: Problem::Body(what.into()) });
     }
 
-    fn within(&mut self, field: &str, check: impl FnOnce(&mut Self)) {
+    pub(crate) fn within(&mut self, field: &str, check: impl FnOnce(&mut Self)) {
         let length = self.path.len();
         self.path.push('.');
         self.path.push_str(field);
@@ -113,6 +113,28 @@ impl Checker {
     pub(crate) fn optional_choice<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
         if E::try_from(value).is_err() {
             self.problem(field, format!("{value} is no value of this field"));
+        }
+    }
+
+    /// Values of an enum other than its zero, sorted and unique.
+    pub(crate) fn choices<E: TryFrom<i32>>(&mut self, field: &str, values: &[i32], min: usize) {
+        self.count(field, values.len(), min, LIST_MAX);
+        self.sorted(field, values);
+        for value in values {
+            self.choice::<E>(field, *value);
+        }
+    }
+
+    /// Texts of a plate by key.
+    pub(crate) fn attributes(&mut self, field: &str, attributes: &[Attribute]) {
+        self.count(field, attributes.len(), 0, 32);
+        let keys: Vec<&str> = attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+        self.sorted(field, &keys);
+        for attribute in attributes {
+            self.within(field, |check| {
+                check.code("key", &attribute.key);
+                check.text("value", &attribute.value, 1, 128);
+            });
         }
     }
 

@@ -42,6 +42,9 @@ impl Fields for Manufactured {
         check.optional_code("label_no", &self.label_no);
         check.optional_attachment("manual", self.manual.as_ref());
         check.optional_id("predecessor", &self.predecessor);
+        check.optional("name", &self.name, PLATE_BYTES_MAX);
+        check.attributes("attributes", &self.attributes);
+        check.optional("production_address", &self.production_address, 256);
     }
 
     fn names(&self, _: &Statement, named: &mut Named) {
@@ -74,6 +77,12 @@ impl Fields for Enrolled {
         check.text_set("documented", &self.documented, 32, 64);
         check.optional_code("mark_no", &self.mark_no);
         check.note("history_note", &self.history_note, 0);
+        check.optional("name", &self.name, PLATE_BYTES_MAX);
+        check.attributes("attributes", &self.attributes);
+        check.measures("nameplate", &self.nameplate);
+        check.optional_code("ex_mark", &self.ex_mark);
+        check.optional_code("ex_cert_no", &self.ex_cert_no);
+        check.optional_measure("design_life", self.design_life.as_ref(), None);
         check.optional_measure("quantity", self.quantity.as_ref(), Some((0, 1_000_000)));
         if self.identity_kind == IdentityKind::Lot as i32 && self.quantity.is_none() {
             check.problem("quantity", "is not given; a lot has one");

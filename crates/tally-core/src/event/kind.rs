@@ -23,6 +23,12 @@ pub enum Stage {
     Maintenance,
     /// Scrapping. 报废
     Scrapping,
+    /// Safety marks. 安标
+    Mark,
+    /// Publications. 发布
+    Publication,
+    /// Orders, recalls, decisions. 监管
+    Supervision,
     /// At any stage. 任何
     Any,
 }
@@ -39,6 +45,9 @@ impl Stage {
             Self::Use => "使用",
             Self::Maintenance => "检修",
             Self::Scrapping => "报废",
+            Self::Mark => "安标",
+            Self::Publication => "发布",
+            Self::Supervision => "监管",
             Self::Any => "任何",
         }
     }
@@ -200,6 +209,28 @@ kinds! {
     97 Corrected corrected "更正" Any ANY continues,
     98 Noted noted "备注" Any ANY continues,
     99 Countersigned countersigned "补签" Register ANY continues,
+    100 MarkIssued mark_issued "安标发放" Mark [Mark] opens,
+    101 MarkChanged mark_changed "安标变更" Mark [Mark] continues,
+    102 MarkRenewed mark_renewed "安标延续(换证)" Mark [Mark] continues,
+    103 MarkSuspended mark_suspended "安标暂停" Mark [Mark] continues,
+    104 MarkResumed mark_resumed "安标恢复" Mark [Mark] continues,
+    105 MarkRevoked mark_revoked "安标撤销" Mark [Mark] continues,
+    106 MarkCancelled mark_cancelled "安标注销" Mark [Mark] continues,
+    110 PolicyPublished policy_published "规则参数发布" Publication [Publication] opens,
+    111 SchedulePublished schedule_published "检修周期发布" Publication [Publication] opens,
+    112 CategoriesPublished categories_published "类别发布" Publication [Publication] opens,
+    113 PhaseOutPublished phase_out_published "淘汰目录发布" Publication [Publication] opens,
+    114 PublicationWithdrawn publication_withdrawn "发布废止" Publication [Publication] continues,
+    120 StopUseOrdered stop_use_ordered "责令停止使用" Supervision [Order] opens,
+    121 OrderExtended order_extended "指令续表" Supervision [Order] continues,
+    122 StopUseLifted stop_use_lifted "解除停止使用" Supervision [Order] continues,
+    123 SealedUp sealed_up "查封/扣押" Supervision [Order] opens,
+    124 Unsealed unsealed "解封" Supervision [Order] continues,
+    125 RecallIssued recall_issued "召回" Supervision [Order] opens,
+    126 RecallRemedied recall_remedied "召回完成" Supervision [Equipment] continues,
+    127 OrderReceived order_received "签收" Supervision [Order] continues,
+    128 FindingDecided finding_decided "问题认定" Supervision [Equipment, Mine] continues,
+    129 UploadCompared upload_compared "上传比对" Supervision [Mine] continues,
 }
 
 impl std::fmt::Display for EventKind {

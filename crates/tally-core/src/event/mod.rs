@@ -5,10 +5,13 @@ mod factory;
 mod identity;
 pub mod kind;
 mod maintenance;
+pub mod mark;
 mod mine_entry;
+pub mod publication;
 mod register;
 mod scrapping;
 mod storage;
+pub mod supervision;
 mod usage;
 
 use prost::Message;

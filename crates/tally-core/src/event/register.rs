@@ -140,6 +140,7 @@ impl Fields for MineRegistered {
         check.choice::<MineKind>("kind", self.kind);
         check.optional_choice::<GasGrade>("gas_grade", self.gas_grade);
         check.optional_choice::<MineState>("state", self.state);
+        check.optional_choice::<MineSector>("sector", self.sector);
     }
 }
 
@@ -237,10 +238,14 @@ impl Fields for AssemblyFormed {
         check.code("category", &self.category);
         check.components("members", &self.members, COMPONENTS_MAX);
         check.optional_place("place", self.place.as_ref());
+        check.optional_code("mark_no", &self.mark_no);
     }
 
     fn names(&self, _: &Statement, named: &mut Named) {
         named.components(&self.members);
+        if !self.mark_no.is_empty() {
+            named.mark(&self.mark_no);
+        }
         if let Some(mine) = super::place_mine(self.place.as_ref()) {
             named.subject(mine);
         }

@@ -30,6 +30,8 @@ pub(crate) struct Names {
     pub(crate) place: [u8; 16],
     /// Machines of a round.
     pub(crate) machines: Vec<SubjectId>,
+    /// A recall.
+    pub(crate) order: [u8; 16],
 }
 
 impl Default for Names {
@@ -49,6 +51,7 @@ impl Default for Names {
             },
             place: [9; 16],
             machines: Vec::new(),
+            order: [8; 16],
         }
     }
 }
@@ -482,6 +485,7 @@ pub(crate) fn sample(kind: EventKind, names: &Names) -> Message {
             category: text("FACE_SET"),
             members: Vec::new(),
             place: None,
+            mark_no: String::new(),
         }),
         EventKind::MembersChanged => {
             Message::MembersChanged(MembersChanged { added: vec![described("支架")], removed: Vec::new() })
@@ -496,5 +500,198 @@ pub(crate) fn sample(kind: EventKind, names: &Names) -> Message {
         }
         EventKind::Noted => Message::Noted(Noted { text: text("备注"), attachments: Vec::new() }),
         EventKind::Countersigned => Message::Countersigned(Countersigned { event: event() }),
+        EventKind::MarkIssued => Message::MarkIssued(mark_issued("MEB250001", &maker, &model)),
+        EventKind::MarkChanged => Message::MarkChanged(MarkChanged {
+            certificate: Some(certificate(&maker, &model)),
+            produced_from: from,
+            what: text("增加生产地址"),
+            document_no: text("安标变2026-1"),
+            serials_added: Vec::new(),
+        }),
+        EventKind::MarkRenewed => Message::MarkRenewed(MarkRenewed {
+            valid_from: from,
+            valid_until: until,
+            issued_on: from,
+            document_no: text("安标延2026-1"),
+        }),
+        EventKind::MarkSuspended => Message::MarkSuspended(MarkSuspended {
+            from,
+            stops: vec![MarkActivity::Making as i32, MarkActivity::Selling as i32],
+            reason: text("抽检不合格"),
+            document_no: text("安标停2026-1"),
+        }),
+        EventKind::MarkResumed => {
+            Message::MarkResumed(MarkResumed {
+                from, remedied: text("已整改"), document_no: text("安标复2026-1")
+            })
+        }
+        EventKind::MarkRevoked => Message::MarkRevoked(MarkRevoked {
+            from,
+            reason: text("提供虚假材料"),
+            document_no: text("安标撤2026-1"),
+            stops_use: true,
+            ..MarkRevoked::default()
+        }),
+        EventKind::MarkCancelled => {
+            Message::MarkCancelled(MarkCancelled {
+                from, reason: text("产品停产"), document_no: text("安标注2026-1")
+            })
+        }
+        EventKind::PolicyPublished => Message::PolicyPublished(PolicyPublished {
+            publication: publication(),
+            parameters: vec![RuleParameter { rule: text("MARK-004"), key: text("raise_to"), value: text("SERIOUS") }],
+        }),
+        EventKind::SchedulePublished => Message::SchedulePublished(SchedulePublished {
+            publication: publication(),
+            rows: vec![ScheduleRow {
+                code: text("S-MON-01"),
+                applies_to: text("CH4_SENSOR"),
+                work: ScheduledWork::Calibrate as i32,
+                name_zh: text("载体催化甲烷传感器调校"),
+                name_en: text("catalytic methane sensor calibration"),
+                interval: 15,
+                unit: IntervalUnit::Day as i32,
+                first_due: FirstDue::InUse as i32,
+                tolerance_days: 2,
+                by: vec![Role::Mine as i32],
+                severity: Severity::Serious as i32,
+                ..ScheduleRow::default()
+            }],
+        }),
+        EventKind::CategoriesPublished => Message::CategoriesPublished(CategoriesPublished {
+            publication: publication(),
+            categories: vec![CategoryRow {
+                code: text("ROADHEADER"),
+                group: text("L"),
+                name_zh: text("掘进机"),
+                name_en: text("roadheader"),
+                identity_kind: IdentityKind::Unit as i32,
+                ex_check: true,
+                mark_managed: true,
+                ..CategoryRow::default()
+            }],
+            selectors: vec![SelectorRow {
+                code: text("EX_ELECTRICAL"),
+                name_zh: text("防爆电气设备"),
+                means: text("防爆标志已给出"),
+                any_of: vec![Criteria { ex_mark: Presence::Given as i32, ..Criteria::default() }],
+            }],
+        }),
+        EventKind::PhaseOutPublished => Message::PhaseOutPublished(PhaseOutPublished {
+            publication: publication(),
+            list: text("禁止井工煤矿使用的设备及工艺目录"),
+            rows: vec![PhaseOutRow {
+                code: text("PO-2006-06"),
+                name_zh: text("BJO2系列隔爆型三相异步电动机"),
+                name_en: text("BJO2 flameproof motors"),
+                bans: vec![PhaseOutBan {
+                    from: day(2007, 1, 1),
+                    criteria: Some(Criteria { model_prefixes: vec![text("BJO2")], ..Criteria::default() }),
+                }],
+                state: PhaseOutState::InForce as i32,
+                ..PhaseOutRow::default()
+            }],
+        }),
+        EventKind::PublicationWithdrawn => {
+            Message::PublicationWithdrawn(PublicationWithdrawn { from, reason: text("另行发布") })
+        }
+        EventKind::StopUseOrdered => {
+            Message::StopUseOrdered(StopUseOrdered {
+                order: order(names), until: None, condition: text("复查合格")
+            })
+        }
+        EventKind::OrderExtended => {
+            Message::OrderExtended(OrderExtended { machines: ordered(names), mines: Vec::new() })
+        }
+        EventKind::StopUseLifted => Message::StopUseLifted(StopUseLifted {
+            machines: ordered(names),
+            checked_by: text("执法一处"),
+            result: text("符合"),
+            document: None,
+        }),
+        EventKind::SealedUp => {
+            Message::SealedUp(SealedUp { order: order(names), seal_no: text("封2026-7"), place: at_mine(&names.mine) })
+        }
+        EventKind::Unsealed => {
+            Message::Unsealed(Unsealed { machines: ordered(names), decision: text("解除查封"), document: None })
+        }
+        EventKind::RecallIssued => Message::RecallIssued(RecallIssued {
+            order: order(names),
+            model: Vec::new(),
+            hazard: text("制动器失效"),
+            interim: InterimMeasure::Stop as i32,
+            remedy: text("更换制动器"),
+            due_by: until,
+        }),
+        EventKind::RecallRemedied => Message::RecallRemedied(RecallRemedied {
+            recall: names.order.to_vec(),
+            work: text("已更换制动器"),
+            result: pass,
+            parts_in: Vec::new(),
+        }),
+        EventKind::OrderReceived => Message::OrderReceived(OrderReceived { mine, refused: false, note: String::new() }),
+        EventKind::FindingDecided => Message::FindingDecided(FindingDecided {
+            rule: text("MON-004"),
+            key: String::new(),
+            decision: FindingDecision::Found as i32,
+            reason: text("现场核查"),
+            document: None,
+        }),
+        EventKind::UploadCompared => Message::UploadCompared(UploadCompared {
+            file_kind: text("JBSJ"),
+            file: Some(attachment()),
+            made_us: super::START,
+            records: 12,
+            differences: Vec::new(),
+        }),
     }
+}
+
+pub(crate) fn certificate(maker: &str, model: &str) -> MarkCertificate {
+    MarkCertificate {
+        holder: maker.to_owned(),
+        producers: vec![MarkProducer { name: maker.to_owned(), address: String::new() }],
+        product_name: "悬臂式掘进机".to_owned(),
+        models: vec![model.to_owned()],
+        scope: Some(MarkScope { sectors: vec![MineSector::Coal as i32], ..MarkScope::default() }),
+        ..MarkCertificate::default()
+    }
+}
+
+pub(crate) fn mark_issued(number: &str, maker: &str, model: &str) -> MarkIssued {
+    MarkIssued {
+        number: number.to_owned(),
+        kind: MarkKind::Type as i32,
+        certificate: Some(certificate(maker, model)),
+        issued_on: day(2025, 1, 1),
+        valid_from: day(2025, 1, 1),
+        valid_until: day(2029, 12, 31),
+        document_no: "安标发2025-1".to_owned(),
+        ..MarkIssued::default()
+    }
+}
+
+fn publication() -> Option<Publication> {
+    Some(Publication {
+        title: "默认发布".to_owned(),
+        layer: PublicationLayer::Nation as i32,
+        from: day(2026, 1, 1),
+        ..Publication::default()
+    })
+}
+
+/// Machines of an order: those of the round, or the one with the plate.
+fn ordered(names: &Names) -> Vec<Vec<u8>> {
+    let machines = if names.machines.is_empty() { vec![names.machine()] } else { names.machines.clone() };
+    machines.iter().map(|machine| machine.id().to_vec()).collect()
+}
+
+fn order(names: &Names) -> Option<Order> {
+    Some(Order {
+        order_no: "停2026-1".to_owned(),
+        authority: "省局".to_owned(),
+        legal_basis: "安全生产法2021 §70".to_owned(),
+        machines: ordered(names),
+        ..Order::default()
+    })
 }

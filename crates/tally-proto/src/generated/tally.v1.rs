@@ -197,6 +197,16 @@ pub struct Slot {
     #[prost(bool, tag = "3")]
     pub mandatory: bool,
 }
+/// A text that a plate gives. 铭牌文字
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attribute {
+    /// Key, 1 to 64 bytes, for example `core` or `light`.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// Value, 1 to 128 bytes.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
 /// The role in which an organisation acts. 角色
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -785,6 +795,1372 @@ impl Duty {
         }
     }
 }
+/// Gas grade of a mine. 瓦斯等级
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GasGrade {
+    /// Not known.
+    Unspecified = 0,
+    /// Low gas. 低瓦斯
+    Low = 1,
+    /// Gassy. 高瓦斯
+    High = 2,
+    /// Outburst. 突出
+    Outburst = 3,
+}
+impl GasGrade {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GAS_GRADE_UNSPECIFIED",
+            Self::Low => "GAS_GRADE_LOW",
+            Self::High => "GAS_GRADE_HIGH",
+            Self::Outburst => "GAS_GRADE_OUTBURST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GAS_GRADE_UNSPECIFIED" => Some(Self::Unspecified),
+            "GAS_GRADE_LOW" => Some(Self::Low),
+            "GAS_GRADE_HIGH" => Some(Self::High),
+            "GAS_GRADE_OUTBURST" => Some(Self::Outburst),
+            _ => None,
+        }
+    }
+}
+/// Kind of a place. 地点类型
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PlaceKind {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Surface. 地面
+    Surface = 1,
+    /// Shaft or adit. 井筒
+    Shaft = 2,
+    /// Level. 水平
+    Level = 3,
+    /// District. 采区
+    District = 4,
+    /// Roadway. 巷道
+    Roadway = 5,
+    /// Face. 工作面
+    Face = 6,
+    /// Chamber. 硐室
+    Chamber = 7,
+    /// Point along a roadway. 里程点
+    Point = 8,
+    /// Store. 库房
+    Store = 9,
+}
+impl PlaceKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PLACE_KIND_UNSPECIFIED",
+            Self::Surface => "PLACE_KIND_SURFACE",
+            Self::Shaft => "PLACE_KIND_SHAFT",
+            Self::Level => "PLACE_KIND_LEVEL",
+            Self::District => "PLACE_KIND_DISTRICT",
+            Self::Roadway => "PLACE_KIND_ROADWAY",
+            Self::Face => "PLACE_KIND_FACE",
+            Self::Chamber => "PLACE_KIND_CHAMBER",
+            Self::Point => "PLACE_KIND_POINT",
+            Self::Store => "PLACE_KIND_STORE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PLACE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PLACE_KIND_SURFACE" => Some(Self::Surface),
+            "PLACE_KIND_SHAFT" => Some(Self::Shaft),
+            "PLACE_KIND_LEVEL" => Some(Self::Level),
+            "PLACE_KIND_DISTRICT" => Some(Self::District),
+            "PLACE_KIND_ROADWAY" => Some(Self::Roadway),
+            "PLACE_KIND_FACE" => Some(Self::Face),
+            "PLACE_KIND_CHAMBER" => Some(Self::Chamber),
+            "PLACE_KIND_POINT" => Some(Self::Point),
+            "PLACE_KIND_STORE" => Some(Self::Store),
+            _ => None,
+        }
+    }
+}
+/// Where a marked product may stand. 适用范围
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkScope {
+    /// Sectors, at least one, sorted and unique. 适用矿山
+    #[prost(enumeration = "MineSector", repeated, tag = "1")]
+    pub sectors: ::prost::alloc::vec::Vec<i32>,
+    /// Gas grades of mines in which it may be used, sorted and unique; empty for any. 瓦斯等级
+    #[prost(enumeration = "GasGrade", repeated, tag = "2")]
+    pub gas_grades: ::prost::alloc::vec::Vec<i32>,
+    /// Kinds of place where it must not be used, sorted and unique. 禁用地点
+    #[prost(enumeration = "PlaceKind", repeated, tag = "3")]
+    pub places_excluded: ::prost::alloc::vec::Vec<i32>,
+    /// The scope as the certificate words it, at most 1,000 bytes. 适用范围(原文)
+    #[prost(string, tag = "4")]
+    pub text: ::prost::alloc::string::String,
+}
+/// A part or raw material that the mark controls. 受控零(元)部件
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlledPart {
+    /// Slot as the model names it, or the part's name, 1 to 64 bytes. 名称
+    #[prost(string, tag = "1")]
+    pub slot: ::prost::alloc::string::String,
+    /// Model, 1 to 192 bytes. 规格型号
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    /// Producer, at most 192 bytes; empty for any. 生产单位
+    #[prost(string, tag = "3")]
+    pub producer: ::prost::alloc::string::String,
+    /// Number of the part's own mark, at most 64 bytes. 安全标志编号
+    #[prost(string, tag = "4")]
+    pub mark_no: ::prost::alloc::string::String,
+}
+/// Who makes the product, and where. 生产单位
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkProducer {
+    /// Name as on plates, 1 to 192 bytes. 生产单位
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Production address, at most 256 bytes; several addresses are several entries. 生产地址
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+}
+/// A product that may be joined to a system. 关联(配接)设备
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinedProduct {
+    /// Model, 1 to 192 bytes. 规格型号
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    /// Number of its mark, at most 64 bytes. 安全标志编号
+    #[prost(string, tag = "2")]
+    pub mark_no: ::prost::alloc::string::String,
+}
+/// What a certificate says. 安全标志证书
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MarkCertificate {
+    /// Holder: the smallest legal entity that makes the product, 1 to 192 bytes. 持证人
+    #[prost(string, tag = "1")]
+    pub holder: ::prost::alloc::string::String,
+    /// Registered address, at most 256 bytes. 注册地址
+    #[prost(string, tag = "2")]
+    pub holder_address: ::prost::alloc::string::String,
+    /// Producers with their addresses, 1 to 16. 生产单位
+    #[prost(message, repeated, tag = "3")]
+    pub producers: ::prost::alloc::vec::Vec<MarkProducer>,
+    /// Name of the product, 1 to 192 bytes. 产品名称
+    #[prost(string, tag = "4")]
+    pub product_name: ::prost::alloc::string::String,
+    /// Models and specifications, 1 to 64, exact strings, sorted and unique, of 192 bytes. 规格型号
+    #[prost(string, repeated, tag = "5")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Standards and technical conditions, sorted and unique, at most 32 of 64 bytes. 产品标准
+    #[prost(string, repeated, tag = "6")]
+    pub standards: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Where it may be used. 适用范围
+    #[prost(message, optional, tag = "7")]
+    pub scope: ::core::option::Option<MarkScope>,
+    /// Main controlled parts and important raw materials, at most 128. 主要零(元)部件及重要原材料明细表
+    #[prost(message, repeated, tag = "8")]
+    pub parts: ::prost::alloc::vec::Vec<ControlledPart>,
+    /// What may be joined to it, for a system, at most 128; empty where there is no list. 关联设备清单
+    #[prost(message, repeated, tag = "9")]
+    pub joined: ::prost::alloc::vec::Vec<JoinedProduct>,
+    /// Remarks, at most 1,000 bytes. 备注
+    #[prost(string, tag = "10")]
+    pub remarks: ::prost::alloc::string::String,
+}
+/// Opens the chain of a safety mark. The number must be one that can exist. 发放
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MarkIssued {
+    /// Number, 9 characters of upper-case ASCII: class M or K, two letters, four digits of year and serial each two and
+    /// four. 安全标志编号
+    #[prost(string, tag = "1")]
+    pub number: ::prost::alloc::string::String,
+    /// Kind.
+    #[prost(enumeration = "MarkKind", tag = "2")]
+    pub kind: i32,
+    /// The certificate.
+    #[prost(message, optional, tag = "3")]
+    pub certificate: ::core::option::Option<MarkCertificate>,
+    /// Day of issue; whole. 发证日期
+    #[prost(message, optional, tag = "4")]
+    pub issued_on: ::core::option::Option<Day>,
+    /// First day of validity; whole. 有效期起
+    #[prost(message, optional, tag = "5")]
+    pub valid_from: ::core::option::Option<Day>,
+    /// Last day of validity, included; whole, absent for a batch. 有效期止
+    #[prost(message, optional, tag = "6")]
+    pub valid_until: ::core::option::Option<Day>,
+    /// Serials of a batch, sorted and unique, at most 1,024 of 128 bytes. 批次编号
+    #[prost(string, repeated, tag = "7")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Mines of a trial, 16-byte ids, sorted and unique, at most 64; its period is that of the mark. 试验煤矿
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub trial_mines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "9")]
+    pub document_no: ::prost::alloc::string::String,
+}
+/// The certificate changed, from a day of manufacture on; older versions stay readable. 变更
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MarkChanged {
+    /// The whole certificate as changed.
+    #[prost(message, optional, tag = "1")]
+    pub certificate: ::core::option::Option<MarkCertificate>,
+    /// First day of manufacture that it covers; whole; it may lie back. 制造日期起
+    #[prost(message, optional, tag = "2")]
+    pub produced_from: ::core::option::Option<Day>,
+    /// What changed, 1 to 1,000 bytes. 变更内容
+    #[prost(string, tag = "3")]
+    pub what: ::prost::alloc::string::String,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "4")]
+    pub document_no: ::prost::alloc::string::String,
+    /// Serials that are added to a batch, sorted and unique, at most 1,024 of 128 bytes. 增加的批次编号
+    #[prost(string, repeated, tag = "5")]
+    pub serials_added: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A new period; the number stays, and a gap between periods stays a gap. 延续(换证)
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkRenewed {
+    /// First day of the new period; whole. 有效期起
+    #[prost(message, optional, tag = "1")]
+    pub valid_from: ::core::option::Option<Day>,
+    /// Last day of the new period, included; whole. 有效期止
+    #[prost(message, optional, tag = "2")]
+    pub valid_until: ::core::option::Option<Day>,
+    /// Day of issue; whole. 发证日期
+    #[prost(message, optional, tag = "3")]
+    pub issued_on: ::core::option::Option<Day>,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "4")]
+    pub document_no: ::prost::alloc::string::String,
+}
+/// Suspended from a day on. 暂停
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkSuspended {
+    /// First day; whole. 起
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// What it stops: at least one, sorted and unique. 停止范围
+    #[prost(enumeration = "MarkActivity", repeated, tag = "2")]
+    pub stops: ::prost::alloc::vec::Vec<i32>,
+    /// Why, 1 to 1,000 bytes. 原因
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "4")]
+    pub document_no: ::prost::alloc::string::String,
+}
+/// In force again from a day on. 恢复
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkResumed {
+    /// First day; whole. 起
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// What was put right, 1 to 1,000 bytes. 整改情况
+    #[prost(string, tag = "2")]
+    pub remedied: ::prost::alloc::string::String,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "3")]
+    pub document_no: ::prost::alloc::string::String,
+}
+/// Revoked, for good. 撤销
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkRevoked {
+    /// First day; whole. 起
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// Why, 1 to 1,000 bytes. 原因
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "3")]
+    pub document_no: ::prost::alloc::string::String,
+    /// First day of manufacture that is hit; whole, absent for all before `produced_until`. 涉及制造日期起
+    #[prost(message, optional, tag = "4")]
+    pub produced_from: ::core::option::Option<Day>,
+    /// Last day of manufacture that is hit, included; whole, absent for all since `produced_from`. 涉及制造日期止
+    #[prost(message, optional, tag = "5")]
+    pub produced_until: ::core::option::Option<Day>,
+    /// Serials that are hit, sorted and unique, at most 1,024 of 128 bytes; empty for all of those days. 涉及编号
+    #[prost(string, repeated, tag = "6")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether units in the field must stop. 在用停止使用
+    #[prost(bool, tag = "7")]
+    pub stops_use: bool,
+}
+/// Given up, for good: at the holder's wish, the holder dissolved, the product ended. 注销
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkCancelled {
+    /// First day; whole. 起
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// Why, 1 to 1,000 bytes. 原因
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Number of the document, 1 to 64 bytes. 文号
+    #[prost(string, tag = "3")]
+    pub document_no: ::prost::alloc::string::String,
+}
+/// Kind of a safety mark. 安标类型
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MarkKind {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Covers what is made while it is valid. 有效期
+    Type = 1,
+    /// Covers only the units that it names. 批次
+    Batch = 2,
+    /// Lets a new product be tried in the mines that it names. 工业性试验
+    Trial = 3,
+}
+impl MarkKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MARK_KIND_UNSPECIFIED",
+            Self::Type => "MARK_KIND_TYPE",
+            Self::Batch => "MARK_KIND_BATCH",
+            Self::Trial => "MARK_KIND_TRIAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MARK_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "MARK_KIND_TYPE" => Some(Self::Type),
+            "MARK_KIND_BATCH" => Some(Self::Batch),
+            "MARK_KIND_TRIAL" => Some(Self::Trial),
+            _ => None,
+        }
+    }
+}
+/// Sector that a mark is for. 适用矿山
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MineSector {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Coal mines. 煤矿
+    Coal = 1,
+    /// Metal and non-metal mines. 金属非金属矿山
+    NonCoal = 2,
+}
+impl MineSector {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MINE_SECTOR_UNSPECIFIED",
+            Self::Coal => "MINE_SECTOR_COAL",
+            Self::NonCoal => "MINE_SECTOR_NON_COAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MINE_SECTOR_UNSPECIFIED" => Some(Self::Unspecified),
+            "MINE_SECTOR_COAL" => Some(Self::Coal),
+            "MINE_SECTOR_NON_COAL" => Some(Self::NonCoal),
+            _ => None,
+        }
+    }
+}
+/// What a suspension or revocation stops. 停止范围
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MarkActivity {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Making. 生产
+    Making = 1,
+    /// Selling. 销售
+    Selling = 2,
+    /// Use. 使用
+    Use = 3,
+}
+impl MarkActivity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MARK_ACTIVITY_UNSPECIFIED",
+            Self::Making => "MARK_ACTIVITY_MAKING",
+            Self::Selling => "MARK_ACTIVITY_SELLING",
+            Self::Use => "MARK_ACTIVITY_USE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MARK_ACTIVITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "MARK_ACTIVITY_MAKING" => Some(Self::Making),
+            "MARK_ACTIVITY_SELLING" => Some(Self::Selling),
+            "MARK_ACTIVITY_USE" => Some(Self::Use),
+            _ => None,
+        }
+    }
+}
+/// Where and since when a publication counts. 发布范围
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Publication {
+    /// Title, 1 to 256 bytes. 名称
+    #[prost(string, tag = "1")]
+    pub title: ::prost::alloc::string::String,
+    /// Number of the document, at most 64 bytes. 文号
+    #[prost(string, tag = "2")]
+    pub document_no: ::prost::alloc::string::String,
+    /// Layer. 层级
+    #[prost(enumeration = "PublicationLayer", tag = "3")]
+    pub layer: i32,
+    /// GB/T 2260 prefix of 2, 4 or 6 digits; for an area only. 行政区划
+    #[prost(string, tag = "4")]
+    pub area: ::prost::alloc::string::String,
+    /// Mine, 16-byte id, mentioned; for a mine only. 煤矿
+    #[prost(bytes = "vec", tag = "5")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// First day on which it counts; whole. 施行日期
+    #[prost(message, optional, tag = "6")]
+    pub from: ::core::option::Option<Day>,
+}
+/// Opens a publication of rules' parameters. 规则参数发布
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PolicyPublished {
+    /// Where and since when.
+    #[prost(message, optional, tag = "1")]
+    pub publication: ::core::option::Option<Publication>,
+    /// Parameters, 1 to 128, sorted by rule and key, unique.
+    #[prost(message, repeated, tag = "2")]
+    pub parameters: ::prost::alloc::vec::Vec<RuleParameter>,
+}
+/// One parameter of a rule. 规则参数
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RuleParameter {
+    /// Code of the rule, 1 to 16 bytes. 规则
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Name of the parameter, 1 to 64 bytes. 参数
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Value: a whole number, or the name of a severity, 1 to 64 bytes. 值
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Opens a publication of scheduled work. 检修周期发布
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SchedulePublished {
+    /// Where and since when.
+    #[prost(message, optional, tag = "1")]
+    pub publication: ::core::option::Option<Publication>,
+    /// Rows, 1 to 256, sorted by code, unique.
+    #[prost(message, repeated, tag = "2")]
+    pub rows: ::prost::alloc::vec::Vec<ScheduleRow>,
+}
+/// Work that falls due by an interval. 检修周期
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScheduleRow {
+    /// Code, 1 to 64 bytes. 代码
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Category or selector, 1 to 64 bytes. 适用设备
+    #[prost(string, tag = "2")]
+    pub applies_to: ::prost::alloc::string::String,
+    /// Work.
+    #[prost(enumeration = "ScheduledWork", tag = "3")]
+    pub work: i32,
+    /// Name in Chinese, 1 to 256 bytes.
+    #[prost(string, tag = "4")]
+    pub name_zh: ::prost::alloc::string::String,
+    /// Name in English, 1 to 256 bytes.
+    #[prost(string, tag = "5")]
+    pub name_en: ::prost::alloc::string::String,
+    /// Number of units; 0 for once.
+    #[prost(uint32, tag = "6")]
+    pub interval: u32,
+    /// Unit; an interval is at most 20 years.
+    #[prost(enumeration = "IntervalUnit", tag = "7")]
+    pub unit: i32,
+    /// From when the first time is counted.
+    #[prost(enumeration = "FirstDue", tag = "8")]
+    pub first_due: i32,
+    /// Days after the due day before it counts as overdue, at most 366. 宽限
+    #[prost(uint32, tag = "9")]
+    pub tolerance_days: u32,
+    /// Who may do it: roles, at least one, sorted and unique.
+    #[prost(enumeration = "Role", repeated, tag = "10")]
+    pub by: ::prost::alloc::vec::Vec<i32>,
+    /// Standard, at most 64 bytes. 标准
+    #[prost(string, tag = "11")]
+    pub standard: ::prost::alloc::string::String,
+    /// Conditions, at most 256 bytes. 条件
+    #[prost(string, tag = "12")]
+    pub condition: ::prost::alloc::string::String,
+    /// Severity of a finding where it is overdue.
+    #[prost(enumeration = "Severity", tag = "13")]
+    pub severity: i32,
+    /// Where it comes from, at most 256 bytes. 来源
+    #[prost(string, tag = "14")]
+    pub source: ::prost::alloc::string::String,
+    /// How far it is backed.
+    #[prost(enumeration = "SourceMark", tag = "15")]
+    pub mark: i32,
+}
+/// Opens a publication of categories and groups of equipment. 类别发布
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CategoriesPublished {
+    /// Where and since when; a category counts everywhere, so the layer is the nation.
+    #[prost(message, optional, tag = "1")]
+    pub publication: ::core::option::Option<Publication>,
+    /// Categories, at most 256, sorted by code, unique.
+    #[prost(message, repeated, tag = "2")]
+    pub categories: ::prost::alloc::vec::Vec<CategoryRow>,
+    /// Groups that schedules speak of, at most 128, sorted by code, unique.
+    #[prost(message, repeated, tag = "3")]
+    pub selectors: ::prost::alloc::vec::Vec<SelectorRow>,
+}
+/// A category of equipment. 类别
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CategoryRow {
+    /// Code, 1 to 64 bytes. 代码
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Group letter of the mark, one of A to L. 组别
+    #[prost(string, tag = "2")]
+    pub group: ::prost::alloc::string::String,
+    /// Name in Chinese, 1 to 128 bytes.
+    #[prost(string, tag = "3")]
+    pub name_zh: ::prost::alloc::string::String,
+    /// Name in English, 1 to 128 bytes.
+    #[prost(string, tag = "4")]
+    pub name_en: ::prost::alloc::string::String,
+    /// How it is identified.
+    #[prost(enumeration = "IdentityKind", tag = "5")]
+    pub identity_kind: i32,
+    /// Usage measures, at most 8 of 64 bytes, sorted and unique. 用量
+    #[prost(string, repeated, tag = "6")]
+    pub usage_measures: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it must be explosion-proof below ground. 防爆检查
+    #[prost(bool, tag = "7")]
+    pub ex_check: bool,
+    /// Where it stands, at most 64 bytes. 地点
+    #[prost(string, tag = "8")]
+    pub place: ::prost::alloc::string::String,
+    /// Slots that are usual, at most 64, names unique. 部位
+    #[prost(message, repeated, tag = "9")]
+    pub slots: ::prost::alloc::vec::Vec<Slot>,
+    /// Keys that plates carry, at most 64 of 64 bytes, sorted and unique. 铭牌参数
+    #[prost(string, repeated, tag = "10")]
+    pub plate_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it is under mark management. 纳入安标管理
+    #[prost(bool, tag = "11")]
+    pub mark_managed: bool,
+    /// How far it is backed.
+    #[prost(enumeration = "SourceMark", tag = "12")]
+    pub mark: i32,
+}
+/// Bounds of a rated value; a machine without the value is not within them. 额定值范围
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlateBound {
+    /// Key on the plate, 1 to 64 bytes.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// Least value, included; absent for none.
+    #[prost(message, optional, tag = "2")]
+    pub min: ::core::option::Option<Measure>,
+    /// Greatest value, included; absent for none.
+    #[prost(message, optional, tag = "3")]
+    pub max: ::core::option::Option<Measure>,
+}
+/// What a machine must be: all that is set must hold, and of a list any one. 条件
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Criteria {
+    /// Category codes, at most 64, sorted and unique.
+    #[prost(string, repeated, tag = "1")]
+    pub categories: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Group letters of marks, at most 12, sorted and unique.
+    #[prost(string, repeated, tag = "2")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Beginnings of the model in normal form, at most 16. 型号前缀
+    #[prost(string, repeated, tag = "3")]
+    pub model_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Models in normal form, at most 16. 型号
+    #[prost(string, repeated, tag = "4")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Beginnings of the model of any component inside, at most 16. 部件型号前缀
+    #[prost(string, repeated, tag = "5")]
+    pub component_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Slots of which one must be filled, by parts of their names, at most 16. 部位
+    #[prost(string, repeated, tag = "6")]
+    pub slots: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Slots in which it sits itself, by parts of their names, at most 16. 所在部位
+    #[prost(string, repeated, tag = "7")]
+    pub sits_in_slots: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Categories of the machine in which it sits, at most 16, sorted and unique. 所属设备类别
+    #[prost(string, repeated, tag = "8")]
+    pub inside: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Parts of the function for which it is installed, at most 16. 用途
+    #[prost(string, repeated, tag = "9")]
+    pub functions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Texts of the plate that must all be as given, at most 16.
+    #[prost(message, repeated, tag = "10")]
+    pub attributes: ::prost::alloc::vec::Vec<Attribute>,
+    /// Rated values, all of which must be within, at most 16.
+    #[prost(message, repeated, tag = "11")]
+    pub plate: ::prost::alloc::vec::Vec<PlateBound>,
+    /// Marking of explosion protection. 防爆标志
+    #[prost(enumeration = "Presence", tag = "12")]
+    pub ex_mark: i32,
+    /// Number of a safety mark. 安标编号
+    #[prost(enumeration = "Presence", tag = "13")]
+    pub mark_no: i32,
+    /// Parts of the explosion-protection marking, any of which must be in it, at most 16.
+    #[prost(string, repeated, tag = "14")]
+    pub ex_mark_parts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Parts of the explosion-protection marking, none of which may be in it, at most 16.
+    #[prost(string, repeated, tag = "15")]
+    pub ex_mark_parts_not: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Gas grades of the mine, sorted and unique. 瓦斯等级
+    #[prost(enumeration = "GasGrade", repeated, tag = "16")]
+    pub gas_grades: ::prost::alloc::vec::Vec<i32>,
+    /// Kinds of place at or above where it stands, sorted and unique. 地点类型
+    #[prost(enumeration = "PlaceKind", repeated, tag = "17")]
+    pub places: ::prost::alloc::vec::Vec<i32>,
+    /// Kinds of place at or above where it stands that must not be, sorted and unique.
+    #[prost(enumeration = "PlaceKind", repeated, tag = "18")]
+    pub places_not: ::prost::alloc::vec::Vec<i32>,
+}
+/// A group of equipment. 设备组
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SelectorRow {
+    /// Code, 1 to 64 bytes.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Name in Chinese, 1 to 128 bytes.
+    #[prost(string, tag = "2")]
+    pub name_zh: ::prost::alloc::string::String,
+    /// What it means, 1 to 256 bytes.
+    #[prost(string, tag = "3")]
+    pub means: ::prost::alloc::string::String,
+    /// What a machine must be: any of these, at most 16; none where the ledger cannot tell.
+    #[prost(message, repeated, tag = "4")]
+    pub any_of: ::prost::alloc::vec::Vec<Criteria>,
+}
+/// Opens a publication of a phase-out list. 淘汰目录发布
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PhaseOutPublished {
+    /// Where and since when.
+    #[prost(message, optional, tag = "1")]
+    pub publication: ::core::option::Option<Publication>,
+    /// Name of the list, 1 to 128 bytes. 目录
+    #[prost(string, tag = "2")]
+    pub list: ::prost::alloc::string::String,
+    /// Entries, 1 to 128, sorted by code, unique.
+    #[prost(message, repeated, tag = "3")]
+    pub rows: ::prost::alloc::vec::Vec<PhaseOutRow>,
+}
+/// An entry of a phase-out list. 淘汰项
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PhaseOutRow {
+    /// Code, 1 to 64 bytes.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Batch of the list, at most 64 bytes. 批次
+    #[prost(string, tag = "2")]
+    pub batch: ::prost::alloc::string::String,
+    /// Number of the document, at most 64 bytes. 文号
+    #[prost(string, tag = "3")]
+    pub document_no: ::prost::alloc::string::String,
+    /// Name in Chinese, 1 to 256 bytes.
+    #[prost(string, tag = "4")]
+    pub name_zh: ::prost::alloc::string::String,
+    /// Name in English, 1 to 256 bytes.
+    #[prost(string, tag = "5")]
+    pub name_en: ::prost::alloc::string::String,
+    /// Why, at most 256 bytes. 原因
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// Where it is forbidden, in words, at most 256 bytes. 范围
+    #[prost(string, tag = "7")]
+    pub scope: ::prost::alloc::string::String,
+    /// What is forbidden, each from a day on, at most 8; none where the ledger cannot tell.
+    #[prost(message, repeated, tag = "8")]
+    pub bans: ::prost::alloc::vec::Vec<PhaseOutBan>,
+    /// What takes its place, at most 256 bytes. 替代
+    #[prost(string, tag = "9")]
+    pub replacement: ::prost::alloc::string::String,
+    /// State.
+    #[prost(enumeration = "PhaseOutState", tag = "10")]
+    pub state: i32,
+    /// How far it is backed.
+    #[prost(enumeration = "SourceMark", tag = "11")]
+    pub mark: i32,
+    /// Remarks, at most 256 bytes. 备注
+    #[prost(string, tag = "12")]
+    pub note: ::prost::alloc::string::String,
+}
+/// A ban from a day on. 禁止
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PhaseOutBan {
+    /// First day on which it is forbidden; whole. 禁止使用日期
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// What a machine must be to be hit.
+    #[prost(message, optional, tag = "2")]
+    pub criteria: ::core::option::Option<Criteria>,
+}
+/// A publication counts no more from a day on. On its own chain. 发布废止
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublicationWithdrawn {
+    /// First day without it; whole. 废止日期
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// Why, 1 to 1,000 bytes.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Layer of a publication. 层级
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PublicationLayer {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Everywhere. 国家
+    Nation = 1,
+    /// An area. 省(市、县)
+    Area = 2,
+    /// A group: the mines that an organisation runs. 集团
+    Group = 3,
+    /// A mine. 煤矿
+    Mine = 4,
+}
+impl PublicationLayer {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PUBLICATION_LAYER_UNSPECIFIED",
+            Self::Nation => "PUBLICATION_LAYER_NATION",
+            Self::Area => "PUBLICATION_LAYER_AREA",
+            Self::Group => "PUBLICATION_LAYER_GROUP",
+            Self::Mine => "PUBLICATION_LAYER_MINE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PUBLICATION_LAYER_UNSPECIFIED" => Some(Self::Unspecified),
+            "PUBLICATION_LAYER_NATION" => Some(Self::Nation),
+            "PUBLICATION_LAYER_AREA" => Some(Self::Area),
+            "PUBLICATION_LAYER_GROUP" => Some(Self::Group),
+            "PUBLICATION_LAYER_MINE" => Some(Self::Mine),
+            _ => None,
+        }
+    }
+}
+/// How far a statement is backed. 依据
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SourceMark {
+    /// Not said.
+    Unspecified = 0,
+    /// Seen in a source. S
+    Seen = 1,
+    /// General knowledge of the field: an interval from the schedule on the ledger, not law. G
+    General = 2,
+    /// The product's own choice. T
+    Own = 3,
+}
+impl SourceMark {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SOURCE_MARK_UNSPECIFIED",
+            Self::Seen => "SOURCE_MARK_SEEN",
+            Self::General => "SOURCE_MARK_GENERAL",
+            Self::Own => "SOURCE_MARK_OWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SOURCE_MARK_UNSPECIFIED" => Some(Self::Unspecified),
+            "SOURCE_MARK_SEEN" => Some(Self::Seen),
+            "SOURCE_MARK_GENERAL" => Some(Self::General),
+            "SOURCE_MARK_OWN" => Some(Self::Own),
+            _ => None,
+        }
+    }
+}
+/// How grave a finding is: Tally's grade, not a legal class. 严重程度
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Severity {
+    /// Not said.
+    Unspecified = 0,
+    /// Worth knowing, never counted as a hazard. 提示
+    Note = 1,
+    /// General. 一般
+    General = 2,
+    /// Serious: no legal class. 较大
+    Serious = 3,
+    /// Major; a legal 重大 only where the rule says so. 严重
+    Major = 4,
+}
+impl Severity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SEVERITY_UNSPECIFIED",
+            Self::Note => "SEVERITY_NOTE",
+            Self::General => "SEVERITY_GENERAL",
+            Self::Serious => "SEVERITY_SERIOUS",
+            Self::Major => "SEVERITY_MAJOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SEVERITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "SEVERITY_NOTE" => Some(Self::Note),
+            "SEVERITY_GENERAL" => Some(Self::General),
+            "SEVERITY_SERIOUS" => Some(Self::Serious),
+            "SEVERITY_MAJOR" => Some(Self::Major),
+            _ => None,
+        }
+    }
+}
+/// Work that falls due. 工作
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ScheduledWork {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// A look. 检查
+    Inspect = 1,
+    /// A test. 检测检验
+    Test = 2,
+    /// A calibration. 调校
+    Calibrate = 3,
+    /// Flaw detection. 探伤
+    Flaw = 4,
+    /// A check of explosion protection. 防爆检查
+    Exproof = 5,
+    /// An overhaul. 大修
+    Overhaul = 6,
+    /// A replacement. 更换
+    Replace = 7,
+    /// An acceptance. 验收
+    Accept = 8,
+}
+impl ScheduledWork {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SCHEDULED_WORK_UNSPECIFIED",
+            Self::Inspect => "SCHEDULED_WORK_INSPECT",
+            Self::Test => "SCHEDULED_WORK_TEST",
+            Self::Calibrate => "SCHEDULED_WORK_CALIBRATE",
+            Self::Flaw => "SCHEDULED_WORK_FLAW",
+            Self::Exproof => "SCHEDULED_WORK_EXPROOF",
+            Self::Overhaul => "SCHEDULED_WORK_OVERHAUL",
+            Self::Replace => "SCHEDULED_WORK_REPLACE",
+            Self::Accept => "SCHEDULED_WORK_ACCEPT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SCHEDULED_WORK_UNSPECIFIED" => Some(Self::Unspecified),
+            "SCHEDULED_WORK_INSPECT" => Some(Self::Inspect),
+            "SCHEDULED_WORK_TEST" => Some(Self::Test),
+            "SCHEDULED_WORK_CALIBRATE" => Some(Self::Calibrate),
+            "SCHEDULED_WORK_FLAW" => Some(Self::Flaw),
+            "SCHEDULED_WORK_EXPROOF" => Some(Self::Exproof),
+            "SCHEDULED_WORK_OVERHAUL" => Some(Self::Overhaul),
+            "SCHEDULED_WORK_REPLACE" => Some(Self::Replace),
+            "SCHEDULED_WORK_ACCEPT" => Some(Self::Accept),
+            _ => None,
+        }
+    }
+}
+/// Unit of an interval. 周期单位
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum IntervalUnit {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Once.
+    Once = 1,
+    /// Shifts of eight hours. 班
+    Shift = 2,
+    /// Days. 日
+    Day = 3,
+    /// Weeks. 周
+    Week = 4,
+    /// Calendar months. 月
+    Month = 5,
+    /// Calendar years. 年
+    Year = 6,
+}
+impl IntervalUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INTERVAL_UNIT_UNSPECIFIED",
+            Self::Once => "INTERVAL_UNIT_ONCE",
+            Self::Shift => "INTERVAL_UNIT_SHIFT",
+            Self::Day => "INTERVAL_UNIT_DAY",
+            Self::Week => "INTERVAL_UNIT_WEEK",
+            Self::Month => "INTERVAL_UNIT_MONTH",
+            Self::Year => "INTERVAL_UNIT_YEAR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTERVAL_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "INTERVAL_UNIT_ONCE" => Some(Self::Once),
+            "INTERVAL_UNIT_SHIFT" => Some(Self::Shift),
+            "INTERVAL_UNIT_DAY" => Some(Self::Day),
+            "INTERVAL_UNIT_WEEK" => Some(Self::Week),
+            "INTERVAL_UNIT_MONTH" => Some(Self::Month),
+            "INTERVAL_UNIT_YEAR" => Some(Self::Year),
+            _ => None,
+        }
+    }
+}
+/// From when the first time is counted. 起算
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FirstDue {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// One interval after it is taken into use. 投用
+    InUse = 1,
+    /// Before it goes down; due once. 入井前
+    BeforeEntry = 2,
+    /// Before it is commissioned; then by interval. 投用前
+    BeforeCommissioning = 3,
+    /// Before it is resumed after more than six months idle; due once. 复用前
+    BeforeResumption = 4,
+    /// One interval after the day of manufacture. 制造
+    ProducedOn = 5,
+    /// One interval after it is received. 到货
+    Received = 6,
+    /// Before it is installed, then by interval: ropes are tested before they are hung. 安装(挂绳)
+    Installed = 7,
+    /// Twelve months after it is installed, then by interval. 挂绳后12个月
+    YearAfterInstalled = 8,
+}
+impl FirstDue {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FIRST_DUE_UNSPECIFIED",
+            Self::InUse => "FIRST_DUE_IN_USE",
+            Self::BeforeEntry => "FIRST_DUE_BEFORE_ENTRY",
+            Self::BeforeCommissioning => "FIRST_DUE_BEFORE_COMMISSIONING",
+            Self::BeforeResumption => "FIRST_DUE_BEFORE_RESUMPTION",
+            Self::ProducedOn => "FIRST_DUE_PRODUCED_ON",
+            Self::Received => "FIRST_DUE_RECEIVED",
+            Self::Installed => "FIRST_DUE_INSTALLED",
+            Self::YearAfterInstalled => "FIRST_DUE_YEAR_AFTER_INSTALLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FIRST_DUE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FIRST_DUE_IN_USE" => Some(Self::InUse),
+            "FIRST_DUE_BEFORE_ENTRY" => Some(Self::BeforeEntry),
+            "FIRST_DUE_BEFORE_COMMISSIONING" => Some(Self::BeforeCommissioning),
+            "FIRST_DUE_BEFORE_RESUMPTION" => Some(Self::BeforeResumption),
+            "FIRST_DUE_PRODUCED_ON" => Some(Self::ProducedOn),
+            "FIRST_DUE_RECEIVED" => Some(Self::Received),
+            "FIRST_DUE_INSTALLED" => Some(Self::Installed),
+            "FIRST_DUE_YEAR_AFTER_INSTALLED" => Some(Self::YearAfterInstalled),
+            _ => None,
+        }
+    }
+}
+/// Whether a text must be there. 有无
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Presence {
+    /// Does not matter.
+    Unspecified = 0,
+    /// It must be there.
+    Given = 1,
+    /// It must be missing.
+    Missing = 2,
+}
+impl Presence {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PRESENCE_UNSPECIFIED",
+            Self::Given => "PRESENCE_GIVEN",
+            Self::Missing => "PRESENCE_MISSING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PRESENCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PRESENCE_GIVEN" => Some(Self::Given),
+            "PRESENCE_MISSING" => Some(Self::Missing),
+            _ => None,
+        }
+    }
+}
+/// State of an entry of a phase-out list. 状态
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PhaseOutState {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// In force. 施行
+    InForce = 1,
+    /// A draft: shown, judged by nobody. 征求意见
+    Draft = 2,
+    /// Ended. 废止
+    Ended = 3,
+}
+impl PhaseOutState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PHASE_OUT_STATE_UNSPECIFIED",
+            Self::InForce => "PHASE_OUT_STATE_IN_FORCE",
+            Self::Draft => "PHASE_OUT_STATE_DRAFT",
+            Self::Ended => "PHASE_OUT_STATE_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PHASE_OUT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PHASE_OUT_STATE_IN_FORCE" => Some(Self::InForce),
+            "PHASE_OUT_STATE_DRAFT" => Some(Self::Draft),
+            "PHASE_OUT_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+/// Whom an order is about, and by what right. 指令
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Order {
+    /// Number of the order, 1 to 64 bytes. 文书编号
+    #[prost(string, tag = "1")]
+    pub order_no: ::prost::alloc::string::String,
+    /// Authority as it signs itself, 1 to 128 bytes. 机关
+    #[prost(string, tag = "2")]
+    pub authority: ::prost::alloc::string::String,
+    /// Legal basis, 1 to 256 bytes. 法律依据
+    #[prost(string, tag = "3")]
+    pub legal_basis: ::prost::alloc::string::String,
+    /// Machines, 16-byte equipment ids, sorted and unique, at most 240, mentioned; more follow by OrderExtended. 设备
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub machines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Mines that must acknowledge it, 16-byte ids, sorted and unique, at most 8, mentioned. 煤矿
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub mines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The query that found the machines, at most 1,000 bytes; empty where they were named. 查询
+    #[prost(string, tag = "6")]
+    pub query: ::prost::alloc::string::String,
+    /// SHA-256 over the equipment ids of all machines, those that follow too, sorted; 32 bytes, empty without a query.
+    #[prost(bytes = "vec", tag = "7")]
+    pub list_hash: ::prost::alloc::vec::Vec<u8>,
+}
+/// Opens the chain of an order: the machines must not be used. Work Safety Law 2021, article 70. 责令停止使用
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopUseOrdered {
+    /// The order.
+    #[prost(message, optional, tag = "1")]
+    pub order: ::core::option::Option<Order>,
+    /// Last day; whole, absent where a condition ends it. 止
+    #[prost(message, optional, tag = "2")]
+    pub until: ::core::option::Option<Day>,
+    /// Condition under which it ends, at most 1,000 bytes. 解除条件
+    #[prost(string, tag = "3")]
+    pub condition: ::prost::alloc::string::String,
+}
+/// Adds machines or mines to an order, for lists that are longer than one event. On the order's chain. 指令续表
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderExtended {
+    /// Machines, 16-byte equipment ids, sorted and unique, at most 240, mentioned.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub machines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Mines, 16-byte ids, sorted and unique, at most 8, mentioned.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub mines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// Lifts an order for machines of it. On the order's chain. 解除停止使用
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopUseLifted {
+    /// Machines, 16-byte equipment ids, sorted and unique, 1 to 240, mentioned.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub machines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Who checked, 1 to 128 bytes. 复查人(机关)
+    #[prost(string, tag = "2")]
+    pub checked_by: ::prost::alloc::string::String,
+    /// What the check gave, 1 to 1,000 bytes. 复查结果
+    #[prost(string, tag = "3")]
+    pub result: ::prost::alloc::string::String,
+    /// The document.
+    #[prost(message, optional, tag = "4")]
+    pub document: ::core::option::Option<Attachment>,
+}
+/// Opens the chain of an order: the machines are sealed or seized. Coal Mine Safety Regulation 2024, article 44. 查封/扣押
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SealedUp {
+    /// The order.
+    #[prost(message, optional, tag = "1")]
+    pub order: ::core::option::Option<Order>,
+    /// Number of the seal, 1 to 64 bytes. 封条编号
+    #[prost(string, tag = "2")]
+    pub seal_no: ::prost::alloc::string::String,
+    /// Where. 地点
+    #[prost(message, optional, tag = "3")]
+    pub place: ::core::option::Option<Place>,
+}
+/// Takes the seal off machines of an order. On the order's chain. 解封
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unsealed {
+    /// Machines, 16-byte equipment ids, sorted and unique, 1 to 240, mentioned.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub machines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The decision, 1 to 1,000 bytes. 决定
+    #[prost(string, tag = "2")]
+    pub decision: ::prost::alloc::string::String,
+    /// The document.
+    #[prost(message, optional, tag = "3")]
+    pub document: ::core::option::Option<Attachment>,
+}
+/// Opens the chain of a recall. 召回
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecallIssued {
+    /// The order: number, authority, basis, machines.
+    #[prost(message, optional, tag = "1")]
+    pub order: ::core::option::Option<Order>,
+    /// Model that it is about, 16-byte id, mentioned; empty where it is about more than one. 型号
+    #[prost(bytes = "vec", tag = "2")]
+    pub model: ::prost::alloc::vec::Vec<u8>,
+    /// The hazard, 1 to 1,000 bytes. 危害
+    #[prost(string, tag = "3")]
+    pub hazard: ::prost::alloc::string::String,
+    /// Until it is remedied.
+    #[prost(enumeration = "InterimMeasure", tag = "4")]
+    pub interim: i32,
+    /// The remedy, 1 to 1,000 bytes. 补救措施
+    #[prost(string, tag = "5")]
+    pub remedy: ::prost::alloc::string::String,
+    /// Last day of the remedy; whole. 完成期限
+    #[prost(message, optional, tag = "6")]
+    pub due_by: ::core::option::Option<Day>,
+}
+/// A recalled machine was put right. On the machine's chain; mentions the recall. 召回完成
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecallRemedied {
+    /// The recall, 16-byte order id. 召回
+    #[prost(bytes = "vec", tag = "1")]
+    pub recall: ::prost::alloc::vec::Vec<u8>,
+    /// What was done, 1 to 1,000 bytes. 补救内容
+    #[prost(string, tag = "2")]
+    pub work: ::prost::alloc::string::String,
+    /// Outcome.
+    #[prost(enumeration = "CheckResult", tag = "3")]
+    pub result: i32,
+    /// Parts put in, at most 64.
+    #[prost(message, repeated, tag = "4")]
+    pub parts_in: ::prost::alloc::vec::Vec<Component>,
+}
+/// A mine acknowledges an order, or a regulator notes that it refused to. Work Safety Law 2021, article 68. 签收
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderReceived {
+    /// The mine, 16-byte id, mentioned.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Whether the mine refused to sign; a regulator notes it. 拒签
+    #[prost(bool, tag = "2")]
+    pub refused: bool,
+    /// Note, at most 1,000 bytes.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+}
+/// A regulator decides about a finding. On the chain of the machine or mine. 问题认定
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingDecided {
+    /// Code of the rule, 1 to 16 bytes. 规则
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Key of the finding within the rule, at most 128 bytes. 标识
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// The decision.
+    #[prost(enumeration = "FindingDecision", tag = "3")]
+    pub decision: i32,
+    /// Why, 1 to 1,000 bytes. 理由
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// The document.
+    #[prost(message, optional, tag = "5")]
+    pub document: ::core::option::Option<Attachment>,
+}
+/// One difference between an upload and the ledger. 差异
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadDifference {
+    /// The machine, 16-byte equipment id; empty where the ledger has none.
+    #[prost(bytes = "vec", tag = "1")]
+    pub machine: ::prost::alloc::vec::Vec<u8>,
+    /// Device code in the upload, at most 64 bytes. 设备编码
+    #[prost(string, tag = "2")]
+    pub device_code: ::prost::alloc::string::String,
+    /// Field, 1 to 64 bytes; `unit` where one side lacks the unit. 字段
+    #[prost(string, tag = "3")]
+    pub field: ::prost::alloc::string::String,
+    /// Value in the upload, at most 256 bytes.
+    #[prost(string, tag = "4")]
+    pub upload: ::prost::alloc::string::String,
+    /// Value on the ledger, at most 256 bytes.
+    #[prost(string, tag = "5")]
+    pub ledger: ::prost::alloc::string::String,
+}
+/// A file of the national upload was compared with the ledger. On the mine's chain. MT/T 1201.2. 上传比对
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UploadCompared {
+    /// Kind of file: JBSJ, ABSJ, JZTT or JCJY. 文件类型
+    #[prost(string, tag = "1")]
+    pub file_kind: ::prost::alloc::string::String,
+    /// The file.
+    #[prost(message, optional, tag = "2")]
+    pub file: ::core::option::Option<Attachment>,
+    /// When the file says it was made: microseconds since 1970 UTC.
+    #[prost(int64, tag = "3")]
+    pub made_us: i64,
+    /// Records in the file.
+    #[prost(uint64, tag = "4")]
+    pub records: u64,
+    /// Differences, at most 200; empty where all agree. Their machines are mentioned. 差异
+    #[prost(message, repeated, tag = "5")]
+    pub differences: ::prost::alloc::vec::Vec<UploadDifference>,
+}
+/// What must be done until a recall is remedied. 临时措施
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InterimMeasure {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// Stop. 停用
+    Stop = 1,
+    /// Restrict. 限制使用
+    Restrict = 2,
+    /// Inspect. 检查
+    Inspect = 3,
+}
+impl InterimMeasure {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INTERIM_MEASURE_UNSPECIFIED",
+            Self::Stop => "INTERIM_MEASURE_STOP",
+            Self::Restrict => "INTERIM_MEASURE_RESTRICT",
+            Self::Inspect => "INTERIM_MEASURE_INSPECT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTERIM_MEASURE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INTERIM_MEASURE_STOP" => Some(Self::Stop),
+            "INTERIM_MEASURE_RESTRICT" => Some(Self::Restrict),
+            "INTERIM_MEASURE_INSPECT" => Some(Self::Inspect),
+            _ => None,
+        }
+    }
+}
+/// What a regulator decides. 决定
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FindingDecision {
+    /// Not said; refused.
+    Unspecified = 0,
+    /// It is found: for what only a regulator can find. 认定
+    Found = 1,
+    /// What was found is lifted. 解除
+    Lifted = 2,
+    /// It is dismissed: it stays visible and counts no more. 驳回
+    Dismissed = 3,
+}
+impl FindingDecision {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FINDING_DECISION_UNSPECIFIED",
+            Self::Found => "FINDING_DECISION_FOUND",
+            Self::Lifted => "FINDING_DECISION_LIFTED",
+            Self::Dismissed => "FINDING_DECISION_DISMISSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FINDING_DECISION_UNSPECIFIED" => Some(Self::Unspecified),
+            "FINDING_DECISION_FOUND" => Some(Self::Found),
+            "FINDING_DECISION_LIFTED" => Some(Self::Lifted),
+            "FINDING_DECISION_DISMISSED" => Some(Self::Dismissed),
+            _ => None,
+        }
+    }
+}
 /// A statement with its place on a chain and the hands; the issuer signs it. 事件
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -863,7 +2239,7 @@ pub struct Statement {
     /// What happened: exactly one. 内容
     #[prost(
         oneof = "statement::Body",
-        tags = "20, 21, 22, 23, 24, 25, 26, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99"
+        tags = "20, 21, 22, 23, 24, 25, 26, 30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 110, 111, 112, 113, 114, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129"
     )]
     pub body: ::core::option::Option<statement::Body>,
 }
@@ -1100,6 +2476,72 @@ pub mod statement {
         /// 补签
         #[prost(message, tag = "99")]
         Countersigned(super::Countersigned),
+        /// 安标发放
+        #[prost(message, tag = "100")]
+        MarkIssued(super::MarkIssued),
+        /// 安标变更
+        #[prost(message, tag = "101")]
+        MarkChanged(super::MarkChanged),
+        /// 安标延续
+        #[prost(message, tag = "102")]
+        MarkRenewed(super::MarkRenewed),
+        /// 安标暂停
+        #[prost(message, tag = "103")]
+        MarkSuspended(super::MarkSuspended),
+        /// 安标恢复
+        #[prost(message, tag = "104")]
+        MarkResumed(super::MarkResumed),
+        /// 安标撤销
+        #[prost(message, tag = "105")]
+        MarkRevoked(super::MarkRevoked),
+        /// 安标注销
+        #[prost(message, tag = "106")]
+        MarkCancelled(super::MarkCancelled),
+        /// 规则参数发布
+        #[prost(message, tag = "110")]
+        PolicyPublished(super::PolicyPublished),
+        /// 检修周期发布
+        #[prost(message, tag = "111")]
+        SchedulePublished(super::SchedulePublished),
+        /// 类别发布
+        #[prost(message, tag = "112")]
+        CategoriesPublished(super::CategoriesPublished),
+        /// 淘汰目录发布
+        #[prost(message, tag = "113")]
+        PhaseOutPublished(super::PhaseOutPublished),
+        /// 发布废止
+        #[prost(message, tag = "114")]
+        PublicationWithdrawn(super::PublicationWithdrawn),
+        /// 责令停止使用
+        #[prost(message, tag = "120")]
+        StopUseOrdered(super::StopUseOrdered),
+        /// 指令续表
+        #[prost(message, tag = "121")]
+        OrderExtended(super::OrderExtended),
+        /// 解除停止使用
+        #[prost(message, tag = "122")]
+        StopUseLifted(super::StopUseLifted),
+        /// 查封扣押
+        #[prost(message, tag = "123")]
+        SealedUp(super::SealedUp),
+        /// 解封
+        #[prost(message, tag = "124")]
+        Unsealed(super::Unsealed),
+        /// 召回
+        #[prost(message, tag = "125")]
+        RecallIssued(super::RecallIssued),
+        /// 召回完成
+        #[prost(message, tag = "126")]
+        RecallRemedied(super::RecallRemedied),
+        /// 签收
+        #[prost(message, tag = "127")]
+        OrderReceived(super::OrderReceived),
+        /// 问题认定
+        #[prost(message, tag = "128")]
+        FindingDecided(super::FindingDecided),
+        /// 上传比对
+        #[prost(message, tag = "129")]
+        UploadCompared(super::UploadCompared),
     }
 }
 /// Opens the chain of an organisation. At position 0 of a log it is the registrar's own and founds the log. 单位登记
@@ -1272,6 +2714,9 @@ pub struct MineRegistered {
     /// Whether it produces. 生产状态
     #[prost(enumeration = "MineState", tag = "8")]
     pub state: i32,
+    /// What it wins; not given, a coal-mine code says coal. 开采矿种
+    #[prost(enumeration = "MineSector", tag = "9")]
+    pub sector: i32,
 }
 /// Changes the profile of a mine; an empty field changes nothing. 煤矿信息变更
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1479,6 +2924,15 @@ pub struct Manufactured {
     /// The machine that it was remanufactured from, 16-byte equipment id. 前身
     #[prost(bytes = "vec", tag = "20")]
     pub predecessor: ::prost::alloc::vec::Vec<u8>,
+    /// Name of the product, at most 192 bytes. 产品名称
+    #[prost(string, tag = "21")]
+    pub name: ::prost::alloc::string::String,
+    /// What the plate says in words, keys unique and sorted, at most 32. 铭牌文字
+    #[prost(message, repeated, tag = "22")]
+    pub attributes: ::prost::alloc::vec::Vec<Attribute>,
+    /// Where it was made, at most 256 bytes. 生产地址
+    #[prost(string, tag = "23")]
+    pub production_address: ::prost::alloc::string::String,
 }
 /// Opens the chain of a machine that is older than the ledger, in any state, marked so for ever. 补录建档
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1525,6 +2979,24 @@ pub struct Enrolled {
     /// Quantity of a lot. 数量
     #[prost(message, optional, tag = "14")]
     pub quantity: ::core::option::Option<Measure>,
+    /// Name of the product, at most 192 bytes. 产品名称
+    #[prost(string, tag = "15")]
+    pub name: ::prost::alloc::string::String,
+    /// What the plate says in words, keys unique and sorted, at most 32. 铭牌文字
+    #[prost(message, repeated, tag = "16")]
+    pub attributes: ::prost::alloc::vec::Vec<Attribute>,
+    /// Rated values of the plate, keys unique, at most 64. 额定参数
+    #[prost(message, repeated, tag = "17")]
+    pub nameplate: ::prost::alloc::vec::Vec<Measure>,
+    /// Marking of explosion protection, at most 64 bytes. 防爆标志
+    #[prost(string, tag = "18")]
+    pub ex_mark: ::prost::alloc::string::String,
+    /// Number of its explosion-proof certificate, at most 64 bytes. 防爆合格证号
+    #[prost(string, tag = "19")]
+    pub ex_cert_no: ::prost::alloc::string::String,
+    /// Life that the maker states. 设计寿命
+    #[prost(message, optional, tag = "20")]
+    pub design_life: ::core::option::Option<Measure>,
 }
 /// The machine left its factory. Mentions the consignee, the signer, the model and the mark. 出厂
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2474,6 +3946,9 @@ pub struct AssemblyFormed {
     /// Where it is. 地点
     #[prost(message, optional, tag = "5")]
     pub place: ::core::option::Option<Place>,
+    /// Number of the mark of the system, at most 64 bytes; mentions the mark. 安全标志编号
+    #[prost(string, tag = "6")]
+    pub mark_no: ::prost::alloc::string::String,
 }
 /// Members of an assembly changed. 成套成员变更
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2574,43 +4049,6 @@ impl MineKind {
         }
     }
 }
-/// Gas grade of a mine. 瓦斯等级
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum GasGrade {
-    /// Not known.
-    Unspecified = 0,
-    /// Low gas. 低瓦斯
-    Low = 1,
-    /// Gassy. 高瓦斯
-    High = 2,
-    /// Outburst. 突出
-    Outburst = 3,
-}
-impl GasGrade {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "GAS_GRADE_UNSPECIFIED",
-            Self::Low => "GAS_GRADE_LOW",
-            Self::High => "GAS_GRADE_HIGH",
-            Self::Outburst => "GAS_GRADE_OUTBURST",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "GAS_GRADE_UNSPECIFIED" => Some(Self::Unspecified),
-            "GAS_GRADE_LOW" => Some(Self::Low),
-            "GAS_GRADE_HIGH" => Some(Self::High),
-            "GAS_GRADE_OUTBURST" => Some(Self::Outburst),
-            _ => None,
-        }
-    }
-}
 /// Whether a mine produces. 生产状态
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2652,67 +4090,6 @@ impl MineState {
             "MINE_STATE_HALTED" => Some(Self::Halted),
             "MINE_STATE_HALTED_FOR_RECTIFICATION" => Some(Self::HaltedForRectification),
             "MINE_STATE_CLOSED" => Some(Self::Closed),
-            _ => None,
-        }
-    }
-}
-/// Kind of a place. 地点类型
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum PlaceKind {
-    /// Not said; refused.
-    Unspecified = 0,
-    /// Surface. 地面
-    Surface = 1,
-    /// Shaft or adit. 井筒
-    Shaft = 2,
-    /// Level. 水平
-    Level = 3,
-    /// District. 采区
-    District = 4,
-    /// Roadway. 巷道
-    Roadway = 5,
-    /// Face. 工作面
-    Face = 6,
-    /// Chamber. 硐室
-    Chamber = 7,
-    /// Point along a roadway. 里程点
-    Point = 8,
-    /// Store. 库房
-    Store = 9,
-}
-impl PlaceKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "PLACE_KIND_UNSPECIFIED",
-            Self::Surface => "PLACE_KIND_SURFACE",
-            Self::Shaft => "PLACE_KIND_SHAFT",
-            Self::Level => "PLACE_KIND_LEVEL",
-            Self::District => "PLACE_KIND_DISTRICT",
-            Self::Roadway => "PLACE_KIND_ROADWAY",
-            Self::Face => "PLACE_KIND_FACE",
-            Self::Chamber => "PLACE_KIND_CHAMBER",
-            Self::Point => "PLACE_KIND_POINT",
-            Self::Store => "PLACE_KIND_STORE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "PLACE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "PLACE_KIND_SURFACE" => Some(Self::Surface),
-            "PLACE_KIND_SHAFT" => Some(Self::Shaft),
-            "PLACE_KIND_LEVEL" => Some(Self::Level),
-            "PLACE_KIND_DISTRICT" => Some(Self::District),
-            "PLACE_KIND_ROADWAY" => Some(Self::Roadway),
-            "PLACE_KIND_FACE" => Some(Self::Face),
-            "PLACE_KIND_CHAMBER" => Some(Self::Chamber),
-            "PLACE_KIND_POINT" => Some(Self::Point),
-            "PLACE_KIND_STORE" => Some(Self::Store),
             _ => None,
         }
     }
