@@ -9,6 +9,9 @@ use prost::Message;
 
 const FILES: &[&str] = &[
     "tally/v1/value.proto",
+    "tally/v1/mark.proto",
+    "tally/v1/publication.proto",
+    "tally/v1/supervision.proto",
     "tally/v1/event.proto",
     "tally/v1/proof.proto",
     "tally/v1/ledger_service.proto",
@@ -16,6 +19,8 @@ const FILES: &[&str] = &[
     "tally/v1/equipment_service.proto",
     "tally/v1/register_service.proto",
     "tally/v1/log_service.proto",
+    "tally/v1/mark_service.proto",
+    "tally/v1/finding_service.proto",
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

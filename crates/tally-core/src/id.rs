@@ -413,6 +413,16 @@ impl FromStr for OrganisationId {
 pub struct EventId([u8; 16]);
 
 impl EventId {
+    /// When the signer says it was made: microseconds since 1970 UTC, to the millisecond.
+    ///
+    /// Source: RFC 9562, section 5.7.
+    #[must_use]
+    pub fn stated_at_us(&self) -> i64 {
+        let [a, b, c, d, e, f, ..] = self.0;
+        let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        millis * 1_000
+    }
+
     /// Reads 16 bytes.
     ///
     /// # Errors

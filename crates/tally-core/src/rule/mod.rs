@@ -3,6 +3,14 @@
 //! A rule finds, or it refuses; which of the two stands in its row. What is found follows from what is on record, an
 //! instant and a tree size, and from nothing else.
 
+pub mod conditions;
+pub mod criteria;
+pub mod facts;
+pub mod in_force;
+pub mod judge;
+pub mod known_mark;
+pub mod mine_facts;
+pub mod qualification;
 mod table;
 
 use tally_proto::v1::{Severity, SourceMark};
@@ -11,7 +19,7 @@ use crate::time::Day;
 pub use table::RULES;
 
 /// A rule.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
     /// Its code.
     pub code: &'static str,
@@ -62,7 +70,7 @@ pub enum Action {
 }
 
 /// A parameter of a rule.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameter {
     /// Name; its end says the unit.
     pub key: &'static str,

@@ -1,6 +1,6 @@
 //! The state of a mine, with its places.
 
-use tally_proto::v1::{Mine, PlaceNode, statement::Body as Message};
+use tally_proto::v1::{Day, Mine, MineProfile, MineSector, PlaceNode, Scheme, statement::Body as Message};
 
 use super::{
     Instant, Recorded, Step, in_order,
@@ -39,6 +39,11 @@ pub fn apply(state: &mut Mine, step: &Step<'_>) {
             state.kind = body.kind;
             state.gas_grade = body.gas_grade;
             state.state = body.state;
+            state.sector = match (body.sector(), body.scheme()) {
+                (MineSector::Unspecified, Scheme::CnCoalMine) => MineSector::Coal as i32,
+                (sector, _) => sector as i32,
+            };
+            profile(state, step, None, |_| {});
         }
         Message::MineProfileChanged(body) => {
             take(&mut state.name, &body.name);
@@ -52,8 +57,20 @@ pub fn apply(state: &mut Mine, step: &Step<'_>) {
             if body.state != 0 {
                 state.state = body.state;
             }
+            profile(state, step, body.from.as_ref(), |profile| {
+                take(&mut profile.area_code, &body.area_code);
+                if body.gas_grade != 0 {
+                    profile.gas_grade = body.gas_grade;
+                }
+                if body.state != 0 {
+                    profile.state = body.state;
+                }
+            });
         }
-        Message::OperatorChanged(body) => state.operator.clone_from(&body.operator),
+        Message::OperatorChanged(body) => {
+            state.operator.clone_from(&body.operator);
+            profile(state, step, body.from.as_ref(), |profile| profile.operator.clone_from(&body.operator));
+        }
         Message::PlaceCreated(body) => state.places.push(PlaceNode {
             id: step.recorded.candidate.statement().event_id.as_bytes().to_vec(),
             name: body.name.clone(),
@@ -78,4 +95,24 @@ pub fn apply(state: &mut Mine, step: &Step<'_>) {
         Message::EngagementEnded(body) => end_engagement(&mut state.engagements, body.engagement.as_ref()),
         _ => {}
     }
+}
+
+/// Adds what the profile says from an event on, or from the later day that it names.
+fn profile(state: &mut Mine, step: &Step<'_>, from: Option<&Day>, change: impl FnOnce(&mut MineProfile)) {
+    let from_us =
+        from.and_then(crate::event::day).and_then(crate::time::Day::starts).map_or(i64::MIN, |day| day.micros());
+    let mut next = match state.profiles.last() {
+        Some(last) => last.clone(),
+        None => MineProfile {
+            gas_grade: state.gas_grade,
+            state: state.state,
+            area_code: state.area_code.clone(),
+            operator: state.operator.clone(),
+            ..MineProfile::default()
+        },
+    };
+    change(&mut next);
+    next.from_us = step.micros().max(from_us);
+    next.evidence = Some(step.evidence());
+    state.profiles.push(next);
 }

@@ -4,8 +4,10 @@
 //! current is the fold for now and the newest size: there is no second way to compute it.
 
 pub mod equipment;
+pub mod mark;
 pub mod mine;
 pub mod organisation;
+pub mod publication;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -68,16 +70,28 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn position(&self) -> u64 {
+    /// Position of the entry.
+    pub fn position(&self) -> u64 {
         self.recorded.position.get()
     }
 
-    fn micros(&self) -> i64 {
+    /// When it happened: microseconds since 1970 UTC.
+    pub fn micros(&self) -> i64 {
         self.occurred_at.micros()
     }
 
-    fn signer(&self) -> Vec<u8> {
+    /// Id of the organisation that signed it.
+    pub fn signer(&self) -> Vec<u8> {
         self.recorded.candidate.statement().organisation.as_bytes().to_vec()
+    }
+
+    /// The entry as evidence.
+    pub fn evidence(&self) -> v1::Evidence {
+        v1::Evidence {
+            position: self.position(),
+            occurred_at_us: self.micros(),
+            recorded_at_us: self.recorded.recorded_at.micros(),
+        }
     }
 }
 

@@ -54,6 +54,7 @@ pub fn apply(state: &mut Organisation, step: &Step<'_>) {
         Message::KeyAdded(body) => {
             add(state, &body.key, body.kind(), position);
             if let Some(key) = state.keys.last_mut() {
+                key.person_id.clone_from(&body.person_id);
                 key.post.clone_from(&body.post);
                 key.section.clone_from(&body.section);
                 key.certificates.clone_from(&body.certificates);

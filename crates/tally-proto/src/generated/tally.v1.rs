@@ -207,6 +207,19 @@ pub struct Attribute {
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
 }
+/// What a statement of the ledger rests on: one entry. 依据
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Evidence {
+    /// Position of the entry.
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    /// When it happened: microseconds since 1970 UTC.
+    #[prost(int64, tag = "2")]
+    pub occurred_at_us: i64,
+    /// When the ledger sealed it: microseconds since 1970 UTC.
+    #[prost(int64, tag = "3")]
+    pub recorded_at_us: i64,
+}
 /// The role in which an organisation acts. 角色
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7190,6 +7203,9 @@ pub struct Key {
     /// Section of the person. 部门
     #[prost(string, tag = "9")]
     pub section: ::prost::alloc::string::String,
+    /// Random id of the person, 16 bytes; staff keys only. 人员编号
+    #[prost(bytes = "vec", tag = "10")]
+    pub person_id: ::prost::alloc::vec::Vec<u8>,
 }
 /// An engagement. 委托
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7261,6 +7277,34 @@ pub struct Mine {
     /// Engagements that were given for it. 委托
     #[prost(message, repeated, tag = "14")]
     pub engagements: ::prost::alloc::vec::Vec<Engagement>,
+    /// What it wins; not given where neither it nor the numbering scheme says. 开采矿种
+    #[prost(enumeration = "MineSector", tag = "15")]
+    pub sector: i32,
+    /// Its profile over time, in the order in which it counts. 信息沿革
+    #[prost(message, repeated, tag = "16")]
+    pub profiles: ::prost::alloc::vec::Vec<MineProfile>,
+}
+/// What a mine's profile says from an instant on. 煤矿信息
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MineProfile {
+    /// From when: microseconds since 1970 UTC.
+    #[prost(int64, tag = "1")]
+    pub from_us: i64,
+    /// What it rests on.
+    #[prost(message, optional, tag = "2")]
+    pub evidence: ::core::option::Option<Evidence>,
+    /// Gas grade. 瓦斯等级
+    #[prost(enumeration = "GasGrade", tag = "3")]
+    pub gas_grade: i32,
+    /// Whether it produces. 生产状态
+    #[prost(enumeration = "MineState", tag = "4")]
+    pub state: i32,
+    /// Area code. 行政区划代码
+    #[prost(string, tag = "5")]
+    pub area_code: ::prost::alloc::string::String,
+    /// Organisation that runs it, 16-byte id. 经营主体
+    #[prost(bytes = "vec", tag = "6")]
+    pub operator: ::prost::alloc::vec::Vec<u8>,
 }
 /// A node of a mine's place tree. 地点
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8547,6 +8591,1613 @@ pub mod log_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tally.v1.LogService";
     impl<T> tonic::server::NamedService for LogServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A safety mark. 安标
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Mark {
+    /// Number. 安全标志编号
+    #[prost(string, tag = "1")]
+    pub number: ::prost::alloc::string::String,
+    /// Kind.
+    #[prost(enumeration = "MarkKind", tag = "2")]
+    pub kind: i32,
+    /// Authority that issued it, 16-byte organisation id. 发证机构
+    #[prost(bytes = "vec", tag = "3")]
+    pub authority: ::prost::alloc::vec::Vec<u8>,
+    /// State as of the instant asked for. 状态
+    #[prost(enumeration = "MarkState", tag = "4")]
+    pub state: i32,
+    /// Certificates by day of manufacture, in the order in which they were recorded. 证书版本
+    #[prost(message, repeated, tag = "5")]
+    pub versions: ::prost::alloc::vec::Vec<MarkVersion>,
+    /// Periods of validity, in the order in which they were recorded. 有效期
+    #[prost(message, repeated, tag = "6")]
+    pub periods: ::prost::alloc::vec::Vec<MarkPeriod>,
+    /// Suspensions, resumptions, revocation, cancellation, in the order in which they were recorded. 状态变更
+    #[prost(message, repeated, tag = "7")]
+    pub changes: ::prost::alloc::vec::Vec<MarkStateChange>,
+    /// Serials of a batch. 批次编号
+    #[prost(message, repeated, tag = "8")]
+    pub serials: ::prost::alloc::vec::Vec<MarkSerials>,
+    /// Mines of a trial, 16-byte ids. 试验煤矿
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub trial_mines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Day of issue. 发证日期
+    #[prost(message, optional, tag = "10")]
+    pub issued_on: ::core::option::Option<Day>,
+}
+/// A version of the certificate. 证书版本
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MarkVersion {
+    /// First day of manufacture that it covers.
+    #[prost(message, optional, tag = "1")]
+    pub produced_from: ::core::option::Option<Day>,
+    /// The certificate.
+    #[prost(message, optional, tag = "2")]
+    pub certificate: ::core::option::Option<MarkCertificate>,
+    /// What it rests on.
+    #[prost(message, optional, tag = "3")]
+    pub evidence: ::core::option::Option<Evidence>,
+}
+/// A period of validity. 有效期
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkPeriod {
+    /// First day.
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<Day>,
+    /// Last day, included; absent for a batch.
+    #[prost(message, optional, tag = "2")]
+    pub until: ::core::option::Option<Day>,
+    /// What it rests on.
+    #[prost(message, optional, tag = "3")]
+    pub evidence: ::core::option::Option<Evidence>,
+}
+/// A change of a mark's state. 状态变更
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkStateChange {
+    /// The state from now on.
+    #[prost(enumeration = "MarkState", tag = "1")]
+    pub state: i32,
+    /// First day.
+    #[prost(message, optional, tag = "2")]
+    pub from: ::core::option::Option<Day>,
+    /// What it stops.
+    #[prost(enumeration = "MarkActivity", repeated, tag = "3")]
+    pub stops: ::prost::alloc::vec::Vec<i32>,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Number of the document.
+    #[prost(string, tag = "5")]
+    pub document_no: ::prost::alloc::string::String,
+    /// First day of manufacture that is hit; absent for all before.
+    #[prost(message, optional, tag = "6")]
+    pub produced_from: ::core::option::Option<Day>,
+    /// Last day of manufacture that is hit; absent for all after.
+    #[prost(message, optional, tag = "7")]
+    pub produced_until: ::core::option::Option<Day>,
+    /// Serials that are hit; empty for all.
+    #[prost(string, repeated, tag = "8")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it rests on.
+    #[prost(message, optional, tag = "9")]
+    pub evidence: ::core::option::Option<Evidence>,
+}
+/// Serials that one event added to a batch. 批次编号
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkSerials {
+    /// The serials.
+    #[prost(string, repeated, tag = "1")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it rests on.
+    #[prost(message, optional, tag = "2")]
+    pub evidence: ::core::option::Option<Evidence>,
+}
+/// Asks for a mark.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMarkRequest {
+    /// Its number. 安全标志编号
+    #[prost(string, tag = "1")]
+    pub mark_no: ::prost::alloc::string::String,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+}
+/// Answers GetMark.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetMarkResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// The mark.
+    #[prost(message, optional, tag = "2")]
+    pub mark: ::core::option::Option<Mark>,
+    /// Head proof of the mark's chain with all its entries.
+    #[prost(message, optional, tag = "3")]
+    pub proof: ::core::option::Option<HeadProof>,
+}
+/// Asks for a verification by one of three.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyMarkRequest {
+    /// Equipment id, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub equipment: ::prost::alloc::vec::Vec<u8>,
+    /// A plate; more than one machine that bore it are verified each.
+    #[prost(message, optional, tag = "2")]
+    pub plate: ::core::option::Option<Plate>,
+    /// A mark alone: of the nine lines only 1 and 9 can be answered.
+    #[prost(string, tag = "3")]
+    pub mark_no: ::prost::alloc::string::String,
+    /// The two clocks.
+    #[prost(message, optional, tag = "4")]
+    pub at: ::core::option::Option<At>,
+}
+/// One line of a verification. 验证项
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerificationLine {
+    /// Number of the line, 1 to 9.
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    /// The question, in Chinese.
+    #[prost(string, tag = "2")]
+    pub question_zh: ::prost::alloc::string::String,
+    /// The question, in English.
+    #[prost(string, tag = "3")]
+    pub question_en: ::prost::alloc::string::String,
+    /// The answer.
+    #[prost(enumeration = "Verdict", tag = "4")]
+    pub verdict: i32,
+    /// Why, in Chinese.
+    #[prost(string, tag = "5")]
+    pub why_zh: ::prost::alloc::string::String,
+    /// Why, in English.
+    #[prost(string, tag = "6")]
+    pub why_en: ::prost::alloc::string::String,
+    /// Code of the rule that it fails as; empty where it passes.
+    #[prost(string, tag = "7")]
+    pub rule: ::prost::alloc::string::String,
+    /// Entries that it rests on.
+    #[prost(message, repeated, tag = "8")]
+    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
+    /// Whether the caller may not see what it rests on: it is not answered and does not count.
+    #[prost(bool, tag = "9")]
+    pub withheld: bool,
+    /// Whether it is worth knowing and does not count, such as a mark that expired after the machine was made. 提示
+    #[prost(bool, tag = "10")]
+    pub note: bool,
+}
+/// An entry that a line rests on, with its proof. 依据
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProvedEntry {
+    /// Position in the log.
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    /// The entry as it is in the log; empty where the caller may not see it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub entry: ::prost::alloc::vec::Vec<u8>,
+    /// Leaf hash, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub leaf_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Inclusion proof under the checkpoint of the answer: 32-byte hashes, the leaf's sibling first.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub inclusion: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// The verification of one machine, or of a mark alone. 验证
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Verification {
+    /// The machine, 16-byte equipment id; empty for a mark alone.
+    #[prost(bytes = "vec", tag = "1")]
+    pub equipment: ::prost::alloc::vec::Vec<u8>,
+    /// Its plate.
+    #[prost(message, optional, tag = "2")]
+    pub plate: ::core::option::Option<Plate>,
+    /// Number of its mark. 安全标志编号
+    #[prost(string, tag = "3")]
+    pub mark_no: ::prost::alloc::string::String,
+    /// Worst of the lines that are not withheld and no notes. 结论
+    #[prost(enumeration = "Verdict", tag = "4")]
+    pub verdict: i32,
+    /// The nine lines, in order.
+    #[prost(message, repeated, tag = "5")]
+    pub lines: ::prost::alloc::vec::Vec<VerificationLine>,
+}
+/// Answers VerifyMark.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyMarkResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// One for each machine, ordered by id; one for a mark alone.
+    #[prost(message, repeated, tag = "2")]
+    pub verifications: ::prost::alloc::vec::Vec<Verification>,
+    /// The checkpoint of all proofs, a signed note as text.
+    #[prost(bytes = "vec", tag = "3")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// Entries that the lines rest on, in order of position, each once.
+    #[prost(message, repeated, tag = "4")]
+    pub entries: ::prost::alloc::vec::Vec<ProvedEntry>,
+    /// Public keys of all key ids in the entries, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// State of a mark on a day. 安标状态
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MarkState {
+    /// Not known.
+    Unspecified = 0,
+    /// Valid. 有效
+    Valid = 1,
+    /// Suspended. 暂停
+    Suspended = 2,
+    /// Cancelled. 注销
+    Cancelled = 3,
+    /// Revoked. 撤销
+    Revoked = 4,
+    /// Expired: no event, the last day has passed. 过期
+    Expired = 5,
+    /// Not valid yet. 未生效
+    NotYet = 6,
+}
+impl MarkState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MARK_STATE_UNSPECIFIED",
+            Self::Valid => "MARK_STATE_VALID",
+            Self::Suspended => "MARK_STATE_SUSPENDED",
+            Self::Cancelled => "MARK_STATE_CANCELLED",
+            Self::Revoked => "MARK_STATE_REVOKED",
+            Self::Expired => "MARK_STATE_EXPIRED",
+            Self::NotYet => "MARK_STATE_NOT_YET",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MARK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MARK_STATE_VALID" => Some(Self::Valid),
+            "MARK_STATE_SUSPENDED" => Some(Self::Suspended),
+            "MARK_STATE_CANCELLED" => Some(Self::Cancelled),
+            "MARK_STATE_REVOKED" => Some(Self::Revoked),
+            "MARK_STATE_EXPIRED" => Some(Self::Expired),
+            "MARK_STATE_NOT_YET" => Some(Self::NotYet),
+            _ => None,
+        }
+    }
+}
+/// How a line was answered. 结论
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Verdict {
+    /// Not said.
+    Unspecified = 0,
+    /// Yes. 通过
+    Pass = 1,
+    /// The record does not say; never shown as a pass. 未知
+    Unknown = 2,
+    /// No. 不通过
+    Fail = 3,
+}
+impl Verdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERDICT_UNSPECIFIED",
+            Self::Pass => "VERDICT_PASS",
+            Self::Unknown => "VERDICT_UNKNOWN",
+            Self::Fail => "VERDICT_FAIL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERDICT_PASS" => Some(Self::Pass),
+            "VERDICT_UNKNOWN" => Some(Self::Unknown),
+            "VERDICT_FAIL" => Some(Self::Fail),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "grpc")]
+pub mod mark_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads safety marks, and verifies the mark of a machine. 安标
+    #[derive(Debug, Clone)]
+    pub struct MarkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> MarkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MarkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MarkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns a mark with all its versions, periods and states. Public. 安标查询
+        /// Errors: INVALID_ARGUMENT for a number that has no id; NOT_FOUND; OUT_OF_RANGE for a known_at that lies ahead.
+        pub async fn get_mark(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetMarkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetMarkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.MarkService/GetMark",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.MarkService", "GetMark"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Verifies the mark of a machine, or a mark alone. Public: without a token it shows nothing that is not on the plate or
+        /// the certificate. 安标验证
+        /// Errors: INVALID_ARGUMENT; NOT_FOUND for a machine that is not on record; RESOURCE_EXHAUSTED where asked too often.
+        pub async fn verify_mark(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyMarkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyMarkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.MarkService/VerifyMark",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.MarkService", "VerifyMark"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "grpc")]
+pub mod mark_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with MarkServiceServer.
+    #[async_trait]
+    pub trait MarkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns a mark with all its versions, periods and states. Public. 安标查询
+        /// Errors: INVALID_ARGUMENT for a number that has no id; NOT_FOUND; OUT_OF_RANGE for a known_at that lies ahead.
+        async fn get_mark(
+            &self,
+            request: tonic::Request<super::GetMarkRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetMarkResponse>, tonic::Status>;
+        /// Verifies the mark of a machine, or a mark alone. Public: without a token it shows nothing that is not on the plate or
+        /// the certificate. 安标验证
+        /// Errors: INVALID_ARGUMENT; NOT_FOUND for a machine that is not on record; RESOURCE_EXHAUSTED where asked too often.
+        async fn verify_mark(
+            &self,
+            request: tonic::Request<super::VerifyMarkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyMarkResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Reads safety marks, and verifies the mark of a machine. 安标
+    #[derive(Debug)]
+    pub struct MarkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> MarkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for MarkServiceServer<T>
+    where
+        T: MarkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tally.v1.MarkService/GetMark" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetMarkSvc<T: MarkService>(pub Arc<T>);
+                    impl<
+                        T: MarkService,
+                    > tonic::server::UnaryService<super::GetMarkRequest>
+                    for GetMarkSvc<T> {
+                        type Response = super::GetMarkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetMarkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MarkService>::get_mark(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetMarkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.MarkService/VerifyMark" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifyMarkSvc<T: MarkService>(pub Arc<T>);
+                    impl<
+                        T: MarkService,
+                    > tonic::server::UnaryService<super::VerifyMarkRequest>
+                    for VerifyMarkSvc<T> {
+                        type Response = super::VerifyMarkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyMarkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as MarkService>::verify_mark(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifyMarkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for MarkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tally.v1.MarkService";
+    impl<T> tonic::server::NamedService for MarkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A finding: something is wrong although it is on record. 问题
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Finding {
+    /// Code of the rule. 规则
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Key within the rule and subject: a slot, a fault, a code of scheduled work; may be empty.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Subject key, 17 bytes: a machine or a mine. 主体
+    #[prost(bytes = "vec", tag = "3")]
+    pub subject: ::prost::alloc::vec::Vec<u8>,
+    /// Mine that it was in, 16-byte id; empty where in none. 煤矿
+    #[prost(bytes = "vec", tag = "4")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Holder, 16-byte organisation id. 持有方
+    #[prost(bytes = "vec", tag = "5")]
+    pub holder: ::prost::alloc::vec::Vec<u8>,
+    /// Category of the machine. 类别
+    #[prost(string, tag = "6")]
+    pub category: ::prost::alloc::string::String,
+    /// How grave: Tally's grade. 严重程度
+    #[prost(enumeration = "Severity", tag = "7")]
+    pub severity: i32,
+    /// Whether it is in the closed legal list. 重大事故隐患(判定标准)
+    #[prost(bool, tag = "8")]
+    pub legal_major: bool,
+    /// Since when the fact held: microseconds since 1970 UTC.
+    #[prost(int64, tag = "9")]
+    pub since_us: i64,
+    /// Until when it held: microseconds since 1970 UTC; 0 where it still does.
+    #[prost(int64, tag = "10")]
+    pub until_us: i64,
+    /// Since when the ledger could know it: microseconds since 1970 UTC.
+    #[prost(int64, tag = "11")]
+    pub known_since_us: i64,
+    /// Since when the ledger could know that it ended: microseconds since 1970 UTC; 0 where it has not.
+    #[prost(int64, tag = "12")]
+    pub known_until_us: i64,
+    /// Entries that it rests on, in order of position, at most 8.
+    #[prost(message, repeated, tag = "13")]
+    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
+    /// What findings of one cause share: a mark's number, a code of scheduled work, an order. 原因
+    #[prost(string, tag = "14")]
+    pub cause: ::prost::alloc::string::String,
+    /// Position of the decision that dismissed it; absent where none did. 驳回
+    #[prost(message, optional, tag = "15")]
+    pub dismissed: ::core::option::Option<Evidence>,
+    /// Why it was dismissed.
+    #[prost(string, tag = "16")]
+    pub dismissed_reason: ::prost::alloc::string::String,
+}
+/// Filters of findings; what is empty does not filter, all that are set must hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingFilter {
+    /// Codes of rules, any of them, at most 128.
+    #[prost(string, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Severities, any of them.
+    #[prost(enumeration = "Severity", repeated, tag = "2")]
+    pub severities: ::prost::alloc::vec::Vec<i32>,
+    /// Mine, 16-byte id. 煤矿
+    #[prost(bytes = "vec", tag = "3")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Holder, 16-byte organisation id. 持有方
+    #[prost(bytes = "vec", tag = "4")]
+    pub holder: ::prost::alloc::vec::Vec<u8>,
+    /// Machine, 16-byte equipment id. 设备
+    #[prost(bytes = "vec", tag = "5")]
+    pub equipment: ::prost::alloc::vec::Vec<u8>,
+    /// Category code. 类别
+    #[prost(string, tag = "6")]
+    pub category: ::prost::alloc::string::String,
+    /// Area of the mine, a GB/T 2260 prefix of 2, 4 or 6 digits. 行政区划
+    #[prost(string, tag = "7")]
+    pub area: ::prost::alloc::string::String,
+    /// Place of a mine with everything below it, 16-byte node id; with `mine` only. 地点
+    #[prost(bytes = "vec", tag = "8")]
+    pub place: ::prost::alloc::vec::Vec<u8>,
+    /// Held at or after this instant: microseconds since 1970 UTC; 0 for no limit.
+    #[prost(int64, tag = "9")]
+    pub from_us: i64,
+    /// Began at or before this instant: microseconds since 1970 UTC; 0 for no limit.
+    #[prost(int64, tag = "10")]
+    pub until_us: i64,
+    /// Whether closed ones are listed, too. 含已关闭
+    #[prost(bool, tag = "11")]
+    pub closed: bool,
+    /// Whether only those in the closed legal list are listed. 仅重大事故隐患
+    #[prost(bool, tag = "12")]
+    pub legal_major: bool,
+    /// What they share. 原因
+    #[prost(string, tag = "13")]
+    pub cause: ::prost::alloc::string::String,
+}
+/// Asks for the rules.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRulesRequest {}
+/// Answers ListRules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRulesResponse {
+    /// All rules.
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<RuleRow>,
+}
+/// A rule. 规则
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RuleRow {
+    /// Code.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// What it finds, in Chinese.
+    #[prost(string, tag = "2")]
+    pub zh: ::prost::alloc::string::String,
+    /// What it finds, in English.
+    #[prost(string, tag = "3")]
+    pub en: ::prost::alloc::string::String,
+    /// How grave.
+    #[prost(enumeration = "Severity", tag = "4")]
+    pub severity: i32,
+    /// Whether it is in the closed legal list, or for what: `no`, `yes`, or the kinds of equipment.
+    #[prost(string, tag = "5")]
+    pub legal_major: ::prost::alloc::string::String,
+    /// `refuse` or `find`.
+    #[prost(string, tag = "6")]
+    pub action: ::prost::alloc::string::String,
+    /// Where it comes from.
+    #[prost(string, tag = "7")]
+    pub source: ::prost::alloc::string::String,
+    /// How far that is backed.
+    #[prost(enumeration = "SourceMark", tag = "8")]
+    pub mark: i32,
+    /// What it is judged by.
+    #[prost(string, tag = "9")]
+    pub inputs: ::prost::alloc::string::String,
+    /// When it opens.
+    #[prost(string, tag = "10")]
+    pub opens: ::prost::alloc::string::String,
+    /// When it closes.
+    #[prost(string, tag = "11")]
+    pub closes: ::prost::alloc::string::String,
+    /// Parameters with their defaults.
+    #[prost(message, repeated, tag = "12")]
+    pub parameters: ::prost::alloc::vec::Vec<RuleParameter>,
+}
+/// Asks for findings.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFindingsRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<FindingFilter>,
+    /// The two clocks; a page token carries the knowledge of its first page.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+    /// Findings a page, 1 to 500; 0 for 50, larger is taken as 500.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// Token of the page before; empty for the first.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answers ListFindings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFindingsResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// Findings.
+    #[prost(message, repeated, tag = "2")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for all findings.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamFindingsRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<FindingFilter>,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+}
+/// A part of the answer to StreamFindings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamFindingsResponse {
+    /// What it is answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// Findings, at most 500.
+    #[prost(message, repeated, tag = "2")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+/// Asks for counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountFindingsRequest {
+    /// Which; `closed` does not count.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<FindingFilter>,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+}
+/// Answers CountFindings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CountFindingsResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// Groups, the gravest first, then by count.
+    #[prost(message, repeated, tag = "2")]
+    pub groups: ::prost::alloc::vec::Vec<FindingGroup>,
+    /// Findings in all.
+    #[prost(uint64, tag = "3")]
+    pub total: u64,
+}
+/// Findings of one mine, rule and cause. 问题组
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindingGroup {
+    /// Mine, 16-byte id; empty for machines in none.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Code of the rule.
+    #[prost(string, tag = "2")]
+    pub rule: ::prost::alloc::string::String,
+    /// What they share.
+    #[prost(string, tag = "3")]
+    pub cause: ::prost::alloc::string::String,
+    /// The gravest among them.
+    #[prost(enumeration = "Severity", tag = "4")]
+    pub severity: i32,
+    /// Whether one of them is in the closed legal list.
+    #[prost(bool, tag = "5")]
+    pub legal_major: bool,
+    /// How many are open.
+    #[prost(uint64, tag = "6")]
+    pub count: u64,
+    /// Since when the oldest holds: microseconds since 1970 UTC.
+    #[prost(int64, tag = "7")]
+    pub since_us: i64,
+}
+/// Asks what falls due.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDueRequest {
+    /// Mine, 16-byte id; empty for all that the caller may see.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Days from now, 1 to 366; 0 for 30.
+    #[prost(uint32, tag = "2")]
+    pub days: u32,
+    /// Category code; empty for any.
+    #[prost(string, tag = "3")]
+    pub category: ::prost::alloc::string::String,
+    /// Lines a page, 1 to 500; 0 for 50, larger is taken as 500.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
+    /// Token of the page before; empty for the first.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// What falls due for a machine. 到期
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DueItem {
+    /// Code of the rule under which it becomes a finding.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Key: a code of scheduled work, a fault, an order.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Machine or mine, 17-byte subject key.
+    #[prost(bytes = "vec", tag = "3")]
+    pub subject: ::prost::alloc::vec::Vec<u8>,
+    /// Mine, 16-byte id.
+    #[prost(bytes = "vec", tag = "4")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// When it becomes a finding: microseconds since 1970 UTC.
+    #[prost(int64, tag = "5")]
+    pub due_us: i64,
+    /// How grave it would be.
+    #[prost(enumeration = "Severity", tag = "6")]
+    pub severity: i32,
+    /// Category of the machine.
+    #[prost(string, tag = "7")]
+    pub category: ::prost::alloc::string::String,
+}
+/// Answers ListDue.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDueResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// Lines, the soonest first.
+    #[prost(message, repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<DueItem>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+#[cfg(feature = "grpc")]
+pub mod finding_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads findings, and the rules that they come from. 问题
+    #[derive(Debug, Clone)]
+    pub struct FindingServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> FindingServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> FindingServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            FindingServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists all rules, by code in the order of the areas. Public. 规则
+        pub async fn list_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.FindingService/ListRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.FindingService", "ListRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists findings, ordered by mine, rule and subject. 问题清单
+        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        pub async fn list_findings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFindingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFindingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.FindingService/ListFindings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.FindingService", "ListFindings"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams all findings that fit, in the same order. 问题流
+        /// Errors: as of ListFindings.
+        pub async fn stream_findings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamFindingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamFindingsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.FindingService/StreamFindings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.FindingService", "StreamFindings"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Counts open findings by mine, rule and cause: machines with one cause are one line. 问题统计
+        /// Errors: as of ListFindings.
+        pub async fn count_findings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CountFindingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountFindingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.FindingService/CountFindings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.FindingService", "CountFindings"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what falls due, the soonest first. 到期清单
+        /// Errors: INVALID_ARGUMENT.
+        pub async fn list_due(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDueRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDueResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.FindingService/ListDue",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.FindingService", "ListDue"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "grpc")]
+pub mod finding_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with FindingServiceServer.
+    #[async_trait]
+    pub trait FindingService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists all rules, by code in the order of the areas. Public. 规则
+        async fn list_rules(
+            &self,
+            request: tonic::Request<super::ListRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRulesResponse>,
+            tonic::Status,
+        >;
+        /// Lists findings, ordered by mine, rule and subject. 问题清单
+        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        async fn list_findings(
+            &self,
+            request: tonic::Request<super::ListFindingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFindingsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the StreamFindings method.
+        type StreamFindingsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::StreamFindingsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams all findings that fit, in the same order. 问题流
+        /// Errors: as of ListFindings.
+        async fn stream_findings(
+            &self,
+            request: tonic::Request<super::StreamFindingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::StreamFindingsStream>,
+            tonic::Status,
+        >;
+        /// Counts open findings by mine, rule and cause: machines with one cause are one line. 问题统计
+        /// Errors: as of ListFindings.
+        async fn count_findings(
+            &self,
+            request: tonic::Request<super::CountFindingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountFindingsResponse>,
+            tonic::Status,
+        >;
+        /// Lists what falls due, the soonest first. 到期清单
+        /// Errors: INVALID_ARGUMENT.
+        async fn list_due(
+            &self,
+            request: tonic::Request<super::ListDueRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListDueResponse>, tonic::Status>;
+    }
+    /// Reads findings, and the rules that they come from. 问题
+    #[derive(Debug)]
+    pub struct FindingServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> FindingServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for FindingServiceServer<T>
+    where
+        T: FindingService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tally.v1.FindingService/ListRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRulesSvc<T: FindingService>(pub Arc<T>);
+                    impl<
+                        T: FindingService,
+                    > tonic::server::UnaryService<super::ListRulesRequest>
+                    for ListRulesSvc<T> {
+                        type Response = super::ListRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FindingService>::list_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.FindingService/ListFindings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFindingsSvc<T: FindingService>(pub Arc<T>);
+                    impl<
+                        T: FindingService,
+                    > tonic::server::UnaryService<super::ListFindingsRequest>
+                    for ListFindingsSvc<T> {
+                        type Response = super::ListFindingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFindingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FindingService>::list_findings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFindingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.FindingService/StreamFindings" => {
+                    #[allow(non_camel_case_types)]
+                    struct StreamFindingsSvc<T: FindingService>(pub Arc<T>);
+                    impl<
+                        T: FindingService,
+                    > tonic::server::ServerStreamingService<super::StreamFindingsRequest>
+                    for StreamFindingsSvc<T> {
+                        type Response = super::StreamFindingsResponse;
+                        type ResponseStream = T::StreamFindingsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StreamFindingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FindingService>::stream_findings(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StreamFindingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.FindingService/CountFindings" => {
+                    #[allow(non_camel_case_types)]
+                    struct CountFindingsSvc<T: FindingService>(pub Arc<T>);
+                    impl<
+                        T: FindingService,
+                    > tonic::server::UnaryService<super::CountFindingsRequest>
+                    for CountFindingsSvc<T> {
+                        type Response = super::CountFindingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CountFindingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FindingService>::count_findings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CountFindingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.FindingService/ListDue" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDueSvc<T: FindingService>(pub Arc<T>);
+                    impl<
+                        T: FindingService,
+                    > tonic::server::UnaryService<super::ListDueRequest>
+                    for ListDueSvc<T> {
+                        type Response = super::ListDueResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FindingService>::list_due(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDueSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for FindingServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tally.v1.FindingService";
+    impl<T> tonic::server::NamedService for FindingServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
