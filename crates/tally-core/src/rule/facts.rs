@@ -1003,7 +1003,6 @@ impl Facts {
         self.seen = Some(evidence);
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are no matter of belts and ropes")]
     fn belts(&mut self, step: &Step<'_>, machine: &Equipment, evidence: Evidence, around: &impl Circumstances) {
         match (machine.category.as_str(), step.body.message()) {
             ("BELT", Message::EnteredMine(_)) => {
@@ -1057,6 +1056,7 @@ impl Facts {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds close no missing signature")]
     fn signatures(
         &mut self,
         step: &Step<'_>,
