@@ -3,6 +3,7 @@
 //! Nothing here is the only home of a fact: every row follows from the log and can be thrown away. Nothing here is
 //! trusted by a proof, and nothing on the write path asks it. `store` is the only module that knows sled.
 
+mod docket;
 pub mod equipment;
 pub mod history;
 mod keys;
@@ -10,17 +11,23 @@ pub mod projection;
 pub mod register;
 mod row;
 mod store;
+mod world;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tally_core::id::SubjectId;
+use tally_log::store::LogReader;
 
 use row::Row;
 pub use store::Opened;
 use store::Store;
+use world::Memory;
 
 /// Version of the rows: another one means a rebuild.
-pub const INDEX_FORMAT: u32 = 1;
+pub const INDEX_FORMAT: u32 = 2;
 
 /// Why the index could not do something. None of it touches the log.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +63,8 @@ pub enum IndexError {
 #[derive(Clone, Debug)]
 pub struct Index {
     store: Store,
+    /// What machines are judged by, as far as it was asked for.
+    memory: Arc<Memory>,
 }
 
 impl Index {
@@ -66,7 +75,7 @@ impl Index {
     /// [`IndexError::Damaged`] where not even an empty one can be begun.
     pub fn open(dir: &Path, boot_id: &str, cache_bytes: u64) -> Result<(Self, Opened), IndexError> {
         let (store, opened) = Store::open(dir, boot_id, cache_bytes)?;
-        Ok((Self { store }, opened))
+        Ok((Self { store, memory: Arc::default() }, opened))
     }
 
     /// Throws the index away and begins an empty one.
@@ -76,6 +85,14 @@ impl Index {
     pub fn begin_anew(dir: &Path, boot_id: &str, cache_bytes: u64) -> Result<Self, IndexError> {
         store::remove(dir)?;
         Self::open(dir, boot_id, cache_bytes).map(|(index, _)| index)
+    }
+
+    /// Reads what machines are judged by and what is asked for with every event: to be called once, with the log.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn ready(&self, log: &LogReader) -> Result<(), IndexError> {
+        self.load_publications(log)
     }
 
     /// Number of entries of the log that are applied.

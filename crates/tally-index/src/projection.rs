@@ -1,11 +1,19 @@
 //! Moves the index on: every entry of a batch into the rows of the subjects that it touches, in one atomic write.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use prost::Message;
 use tally_core::{
     id::{SubjectId, SubjectKind},
-    state::{self, Instant, Recorded, Step, equipment, mine, organisation},
+    rule::{
+        facts::{OrderOn, order_of},
+        judge::{Case, changes_the_world, judge_events},
+        known_mark::KnownMark,
+    },
+    state::{self, Instant, Recorded, Step, equipment, mark, mine, organisation, publication},
     text,
     time::Timestamp,
 };
@@ -13,47 +21,73 @@ use tally_log::store::LogReader;
 use tally_proto::v1::{self, Irregularity, statement::Body};
 
 use crate::{
-    Index, IndexError, history,
+    Index, IndexError,
+    docket::Docket,
+    history,
     keys::{self, Listing},
     row::Row,
     store::Batch,
+    world::{IndexWorld, Known},
 };
 
 /// A row that a batch changes.
-struct Change {
+pub(crate) struct Change {
     row: Row,
     /// The machine as it was before the batch, for the keys under which it is found.
     former: Option<v1::Equipment>,
     /// Decoded once, and written into the row at the end.
     state: State,
+    /// Organisations that signed on its chain in this batch.
+    signed_by: BTreeSet<Vec<u8>>,
+}
+
+/// The rows that a batch changes.
+#[derive(Default)]
+pub(crate) struct Changes(BTreeMap<SubjectId, Change>);
+
+impl Changes {
+    /// A machine as it stands in the batch; `None` where the batch does not touch it.
+    pub(crate) fn machine(&self, subject: &SubjectId) -> Option<&v1::Equipment> {
+        self.0.get(subject).and_then(|change| change.state.equipment())
+    }
 }
 
 /// The state of a subject; [`State::Closed`] where its chain is not open, or none is kept of its kind.
-#[derive(Clone)]
 enum State {
     Closed,
-    Equipment(Box<v1::Equipment>),
+    /// A machine or a mine, with what the rules keep of it.
+    Judged(Box<Case>),
     Organisation(Box<v1::Organisation>),
-    Mine(Box<v1::Mine>),
+    Mark(Box<v1::Mark>),
+    Order(Box<OrderOn>),
+    /// A publication: its chain is open, and what it says is read from the log.
+    Publication,
 }
 
 impl State {
-    /// `None` where the bytes are none of the subject's kind.
-    fn parse(subject: &SubjectId, bytes: &[u8]) -> Option<Self> {
+    /// `None` where the row is none of the subject's kind.
+    fn parse(subject: &SubjectId, row: &Row) -> Option<Self> {
+        let bytes = row.state.as_slice();
         if bytes.is_empty() {
             return Some(Self::Closed);
         }
+        let kept = || row.case.clone().unwrap_or_default();
         match subject.kind() {
-            SubjectKind::Equipment => v1::Equipment::decode(bytes).ok().map(|state| Self::Equipment(Box::new(state))),
+            SubjectKind::Equipment => {
+                let state = v1::Equipment::decode(bytes).ok()?;
+                Case::of_machine(*subject, state, kept()).map(|case| Self::Judged(Box::new(case)))
+            }
+            SubjectKind::Mine => {
+                let state = v1::Mine::decode(bytes).ok()?;
+                Case::of_mine(*subject, state, kept()).map(|case| Self::Judged(Box::new(case)))
+            }
             SubjectKind::Organisation => {
                 v1::Organisation::decode(bytes).ok().map(|state| Self::Organisation(Box::new(state)))
             }
-            SubjectKind::Mine => v1::Mine::decode(bytes).ok().map(|state| Self::Mine(Box::new(state))),
-            SubjectKind::Mark
-            | SubjectKind::Model
-            | SubjectKind::Order
-            | SubjectKind::Accident
-            | SubjectKind::Publication => None,
+            SubjectKind::Mark => v1::Mark::decode(bytes).ok().map(|state| Self::Mark(Box::new(state))),
+            SubjectKind::Order => OrderOn::decode(bytes).ok().map(|state| Self::Order(Box::new(state))),
+            SubjectKind::Publication => Some(Self::Publication),
+            SubjectKind::Model | SubjectKind::Accident => None,
         }
     }
 
@@ -61,63 +95,303 @@ impl State {
     fn opened(subject: &SubjectId) -> Self {
         let id = subject.id().to_vec();
         match subject.kind() {
-            SubjectKind::Equipment => Self::Equipment(Box::new(v1::Equipment { id, ..Default::default() })),
+            SubjectKind::Equipment | SubjectKind::Mine => {
+                Case::new(*subject).map_or(Self::Closed, |case| Self::Judged(Box::new(case)))
+            }
             SubjectKind::Organisation => Self::Organisation(Box::new(v1::Organisation { id, ..Default::default() })),
-            SubjectKind::Mine => Self::Mine(Box::new(v1::Mine { id, ..Default::default() })),
-            SubjectKind::Mark
-            | SubjectKind::Model
-            | SubjectKind::Order
-            | SubjectKind::Accident
-            | SubjectKind::Publication => Self::Closed,
+            SubjectKind::Mark => Self::Mark(Box::default()),
+            SubjectKind::Order => Self::Order(Box::default()),
+            SubjectKind::Publication => Self::Publication,
+            SubjectKind::Model | SubjectKind::Accident => Self::Closed,
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
-        match self {
+    /// Writes it into a row.
+    fn write(&self, row: &mut Row) {
+        row.case = None;
+        row.state = match self {
             Self::Closed => Vec::new(),
-            Self::Equipment(state) => state.encode_to_vec(),
+            Self::Judged(case) => {
+                row.case = Some(case.keep());
+                case.machine()
+                    .map_or_else(|| case.mine().map(Message::encode_to_vec).unwrap_or_default(), Message::encode_to_vec)
+            }
             Self::Organisation(state) => state.encode_to_vec(),
-            Self::Mine(state) => state.encode_to_vec(),
+            Self::Mark(state) => state.encode_to_vec(),
+            Self::Order(state) => state.encode_to_vec(),
+            Self::Publication => vec![1],
+        };
+    }
+
+    /// What others are judged by, for the memory.
+    fn known(&self) -> Option<Known> {
+        match self {
+            Self::Judged(case) => case.mine().map(|mine| Known::Mine(Arc::new(mine.clone()))),
+            Self::Organisation(state) => Some(Known::Organisation(Arc::new(v1::Organisation::clone(state)))),
+            Self::Mark(state) => Some(Known::Mark(Arc::new(KnownMark::new(v1::Mark::clone(state))))),
+            Self::Order(state) => Some(Known::Order(OrderOn::clone(state))),
+            Self::Closed | Self::Publication => None,
         }
     }
 
-    const fn equipment(&self) -> Option<&v1::Equipment> {
+    fn equipment(&self) -> Option<&v1::Equipment> {
         match self {
-            Self::Equipment(state) => Some(state),
-            Self::Closed | Self::Organisation(_) | Self::Mine(_) => None,
+            Self::Judged(case) => case.machine(),
+            Self::Closed | Self::Organisation(_) | Self::Mark(_) | Self::Order(_) | Self::Publication => None,
         }
     }
 }
 
+/// Who is to be judged anew because something around them changed, and since when that counts.
+#[derive(Default)]
+struct Dependents {
+    subjects: BTreeMap<SubjectId, i64>,
+    /// Everybody: a publication counts from this instant.
+    all_since_us: Option<i64>,
+}
+
+/// Subjects that are judged anew in one write.
+const JUDGED_MAX: usize = 1_000;
+
 impl Index {
-    /// Applies events in log order; `size` is the number of entries applied after them, heads entries included.
+    /// Applies events in log order; `size` is the number of entries applied after them, heads entries included. Findings are
+    /// those of `now`.
     ///
     /// `log` must reach as far as `size`: where an event is older than what is known, or amends it, the subject's
     /// history is folded anew.
     ///
     /// # Errors
-    /// [`IndexError`]; nothing was applied then.
-    pub fn apply(&self, events: &[Recorded], size: u64, log: &LogReader) -> Result<(), IndexError> {
-        let mut changes: BTreeMap<SubjectId, Change> = BTreeMap::new();
+    /// [`IndexError`]; the index is to be rebuilt then.
+    pub fn apply(&self, events: &[Recorded], size: u64, log: &LogReader, now: Timestamp) -> Result<(), IndexError> {
+        let mut changes = Changes::default();
+        let mut docket = Docket::new(&self.store);
         let mut stale = BTreeSet::new();
         for event in events {
             for subject in event.candidate.statement().touched() {
-                let change = match changes.entry(subject) {
-                    Entry::Occupied(entry) => entry.into_mut(),
-                    Entry::Vacant(entry) => entry.insert(self.load(&subject)?),
+                let mut change = match changes.0.remove(&subject) {
+                    Some(change) => change,
+                    None => self.load(&subject, &mut docket)?,
                 };
-                if !move_on(change, &subject, event) {
+                let world = IndexWorld::of_batch(self, &changes);
+                if !move_on(&mut change, &subject, event, &world, &mut docket)? {
                     stale.insert(subject);
+                }
+                if let Some(known) = change.state.known() {
+                    self.memory.put(subject, known);
+                }
+                changes.0.insert(subject, change);
+            }
+        }
+        self.fold_stale(&stale, &mut changes, &mut docket, log)?;
+        let dependents = self.dependents(events, &changes)?;
+        self.judge_dependents(&dependents.subjects, &mut changes, &mut docket, log)?;
+        let mut batch = Batch::default();
+        self.finish(changes, docket, now, &mut batch)?;
+        if let Some(since_us) = dependents.all_since_us {
+            self.store.write(batch)?;
+            self.load_publications(log)?;
+            self.judge_all(since_us, log, now)?;
+            batch = Batch::default();
+        }
+        batch.put(keys::applied(), size.to_be_bytes().to_vec());
+        self.store.write(batch)
+    }
+
+    /// Lets time pass: findings that it opens or closes by `now` are opened and closed. Gives how many subjects it looked
+    /// at; where that is `count`, more may wait.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn pass_time(&self, now: Timestamp, count: usize) -> Result<usize, IndexError> {
+        let mut due = Vec::new();
+        for row in self.store.scan(&keys::queue()).take(count) {
+            match keys::of_queue(&row?.0) {
+                Some((when_us, subject)) if when_us <= now.micros() => due.push(subject),
+                Some(_) | None => break,
+            }
+        }
+        let looked_at = due.len();
+        if due.is_empty() {
+            self.memory.set_passed(now.micros());
+            return Ok(0);
+        }
+        let mut changes = Changes::default();
+        let mut docket = Docket::new(&self.store);
+        for subject in due {
+            let change = self.load(&subject, &mut docket)?;
+            changes.0.insert(subject, change);
+        }
+        let mut batch = Batch::default();
+        self.finish(changes, docket, now, &mut batch)?;
+        self.store.write(batch)?;
+        if looked_at < count {
+            self.memory.set_passed(now.micros());
+        }
+        Ok(looked_at)
+    }
+
+    fn load(&self, subject: &SubjectId, docket: &mut Docket<'_>) -> Result<Change, IndexError> {
+        let row = self.row(subject)?.unwrap_or_default();
+        let state = State::parse(subject, &row).ok_or_else(|| self.store.damaged("a row has no state of its kind"))?;
+        if let State::Judged(case) = &state {
+            docket.undo(&row.by_time, case.open())?;
+        }
+        Ok(Change { former: state.equipment().cloned(), row, state, signed_by: BTreeSet::new() })
+    }
+
+    fn fold_stale(
+        &self,
+        stale: &BTreeSet<SubjectId>,
+        changes: &mut Changes,
+        docket: &mut Docket<'_>,
+        log: &LogReader,
+    ) -> Result<(), IndexError> {
+        // What others are judged by comes first.
+        let (around, judged): (Vec<&SubjectId>, Vec<&SubjectId>) =
+            stale.iter().partition(|subject| subject.kind() != SubjectKind::Equipment);
+        for subject in around.into_iter().chain(judged) {
+            let Some(mut change) = changes.0.remove(subject) else { continue };
+            let world = IndexWorld::of_batch(self, changes);
+            fold_anew(&mut change, subject, log, &world, docket)?;
+            if let Some(known) = change.state.known() {
+                self.memory.put(*subject, known);
+            }
+            changes.0.insert(*subject, change);
+        }
+        Ok(())
+    }
+
+    /// Who is judged by what these events changed.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing is judged by the other kinds of subject")]
+    fn dependents(&self, events: &[Recorded], changes: &Changes) -> Result<Dependents, IndexError> {
+        let mut dependents = Dependents::default();
+        for event in events.iter().filter(|event| changes_the_world(event.candidate.kind())) {
+            let subject = event.candidate.statement().subject;
+            let since_us = event.candidate.statement().occurred_at.micros();
+            let listing = match subject.kind() {
+                SubjectKind::Mark => keys::listing(Listing::Mark, subject.id()),
+                SubjectKind::Mine => keys::listing(Listing::EverInMine, subject.id()),
+                SubjectKind::Organisation => keys::listing(Listing::EverSignedBy, subject.id()),
+                SubjectKind::Publication => {
+                    let since_us = publication_since(event.candidate.body().message());
+                    let known = dependents.all_since_us.get_or_insert(since_us);
+                    *known = since_us.min(*known);
+                    continue;
+                }
+                _ => continue,
+            };
+            let mut note = |machine: SubjectId| {
+                let known = dependents.subjects.entry(machine).or_insert(since_us);
+                *known = since_us.min(*known);
+            };
+            for row in self.store.scan(&listing) {
+                keys::equipment_at_end(&row?.0).into_iter().for_each(&mut note);
+            }
+            // Those of this batch are in no list yet.
+            for (machine, change) in &changes.0 {
+                let listed = change.state.equipment().is_some_and(|state| {
+                    ever_keys(machine, state, &change.signed_by).iter().any(|key| key.starts_with(&listing))
+                });
+                if listed {
+                    note(*machine);
                 }
             }
         }
-        for subject in &stale {
-            if let Some(change) = changes.get_mut(subject) {
-                fold_anew(change, subject, log)?;
+        Ok(dependents)
+    }
+
+    fn judge_dependents(
+        &self,
+        subjects: &BTreeMap<SubjectId, i64>,
+        changes: &mut Changes,
+        docket: &mut Docket<'_>,
+        log: &LogReader,
+    ) -> Result<(), IndexError> {
+        for (subject, since_us) in subjects {
+            let mut change = match changes.0.remove(subject) {
+                Some(change) => change,
+                None => self.load(subject, docket)?,
+            };
+            let world = IndexWorld::of_batch(self, changes);
+            if let State::Judged(case) = &mut change.state {
+                // What counts from before its last event may have opened or closed something in between.
+                let is_past = *since_us <= case.at_us();
+                if is_past || !case.look_again(&world) {
+                    fold_anew(&mut change, subject, log, &world, docket)?;
+                }
+            }
+            changes.0.insert(*subject, change);
+        }
+        Ok(())
+    }
+
+    /// Judges every machine and mine anew, some in each write.
+    fn judge_all(&self, since_us: i64, log: &LogReader, now: Timestamp) -> Result<(), IndexError> {
+        for kind in [SubjectKind::Mine, SubjectKind::Equipment] {
+            let prefix = keys::subjects_of(kind);
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let mut subjects = BTreeMap::new();
+                for row in self.store.scan_after(&prefix, after.clone()).take(JUDGED_MAX) {
+                    let key = row?.0;
+                    subjects.extend(keys::subject_of(&key).map(|subject| (subject, since_us)));
+                    after = Some(key);
+                }
+                if subjects.is_empty() {
+                    break;
+                }
+                let mut changes = Changes::default();
+                let mut docket = Docket::new(&self.store);
+                self.judge_dependents(&subjects, &mut changes, &mut docket, log)?;
+                let mut batch = Batch::default();
+                self.finish(changes, docket, now, &mut batch)?;
+                self.store.write(batch)?;
             }
         }
-        let mut batch = Batch::default();
-        for (subject, Change { mut row, former, state }) in changes {
+        Ok(())
+    }
+
+    /// Lets time pass for the rows of a batch, and writes them with their lists and findings.
+    fn finish(
+        &self,
+        changes: Changes,
+        mut docket: Docket<'_>,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> Result<(), IndexError> {
+        let mut rows = Vec::new();
+        {
+            let world = IndexWorld::of_batch(self, &changes);
+            for (subject, change) in &changes.0 {
+                let State::Judged(case) = &change.state else { continue };
+                let mut view = Case::clone(case);
+                let mut passed = Vec::new();
+                if view.next_us() <= now.micros() {
+                    view.advance(&world, now.micros(), &mut passed);
+                }
+                let mut by_time = BTreeSet::new();
+                for change in passed {
+                    by_time.extend(docket.take(subject, change)?);
+                }
+                rows.push((*subject, by_time, view.next_us()));
+            }
+        }
+        let mut changes = changes.0;
+        for (subject, by_time, next_us) in rows {
+            let Some(change) = changes.get_mut(&subject) else { continue };
+            change.row.by_time = by_time.into_iter().collect();
+            let queued_us = if next_us == i64::MAX { 0 } else { next_us };
+            if queued_us != change.row.queued_us {
+                if change.row.queued_us != 0 {
+                    batch.remove(keys::queued(change.row.queued_us, &subject));
+                }
+                if queued_us != 0 {
+                    batch.put(keys::queued(queued_us, &subject), Vec::new());
+                }
+                change.row.queued_us = queued_us;
+            }
+        }
+        for (subject, Change { mut row, former, state, signed_by }) in changes {
             let current = state.equipment();
             if !is_listed_alike(former.as_ref(), current) {
                 let keys_of = |machine: Option<&v1::Equipment>| {
@@ -127,19 +401,51 @@ impl Index {
                 before.difference(&after).for_each(|key| batch.remove(key.clone()));
                 after.difference(&before).for_each(|key| batch.put(key.clone(), Vec::new()));
             }
-            row.state = state.encode();
+            if let Some(machine) = current {
+                let none = BTreeSet::new();
+                let before = former.as_ref().map(|former| ever_keys(&subject, former, &none)).unwrap_or_default();
+                let after = ever_keys(&subject, machine, &signed_by);
+                after.difference(&before).for_each(|key| batch.put(key.clone(), Vec::new()));
+            }
+            state.write(&mut row);
             batch.put(keys::subject(&subject), row.to_bytes());
         }
-        batch.put(keys::applied(), size.to_be_bytes().to_vec());
-        self.store.write(batch)
+        docket.write(batch)
     }
+}
 
-    fn load(&self, subject: &SubjectId) -> Result<Change, IndexError> {
-        let row = self.row(subject)?.unwrap_or_default();
-        let state =
-            State::parse(subject, &row.state).ok_or_else(|| self.store.damaged("a row has no state of its kind"))?;
-        Ok(Change { former: state.equipment().cloned(), row, state })
+/// From when a publication counts, or counts no more.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds publish nothing")]
+fn publication_since(message: &Body) -> i64 {
+    let from = match message {
+        Body::PolicyPublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
+        Body::SchedulePublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
+        Body::CategoriesPublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
+        Body::PhaseOutPublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
+        Body::PublicationWithdrawn(body) => body.from,
+        _ => None,
+    };
+    let starts = from.as_ref().and_then(tally_core::event::day).and_then(tally_core::time::Day::starts);
+    starts.map_or(i64::MIN, Timestamp::micros)
+}
+
+/// Keys under which a machine is found for ever, for its past hangs on them.
+fn ever_keys(subject: &SubjectId, state: &v1::Equipment, signed_by: &BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    let mut add = |mut key: Vec<u8>| {
+        key.extend_from_slice(subject.id());
+        found.insert(key);
+    };
+    if let Ok(mark) = SubjectId::mark(&state.mark_no) {
+        add(keys::listing(Listing::Mark, mark.id()));
     }
+    if !state.mine.is_empty() {
+        add(keys::listing(Listing::EverInMine, &state.mine));
+    }
+    for organisation in signed_by {
+        add(keys::listing(Listing::EverSignedBy, organisation));
+    }
+    found
 }
 
 impl Index {
@@ -151,9 +457,7 @@ impl Index {
         instant: Instant,
     ) -> Result<Option<M>, IndexError> {
         let Some(row) = self.row(subject)? else { return Ok(None) };
-        let is_current =
-            row.last_position < instant.size && Timestamp::from_micros(row.occurred_max_us) <= instant.as_of;
-        let state = if is_current {
+        let state = if is_current(&row, instant) {
             (!row.state.is_empty()).then_some(row.state)
         } else {
             state_of(subject, &self.events(log, subject, instant.size, &row.findings)?, instant)
@@ -161,11 +465,44 @@ impl Index {
         let decoded = state.map(|state| M::decode(state.as_slice())).transpose();
         decoded.map_err(|error| self.store.damaged(&error.to_string()))
     }
+
+    /// A machine or mine with what the rules keep of it, at `instant`; `None` where its chain was not open then.
+    pub(crate) fn case_at(
+        &self,
+        log: &LogReader,
+        subject: &SubjectId,
+        instant: Instant,
+    ) -> Result<Option<Case>, IndexError> {
+        let Some(row) = self.row(subject)? else { return Ok(None) };
+        if is_current(&row, instant) {
+            return match State::parse(subject, &row) {
+                Some(State::Judged(case)) => Ok(Some(*case)),
+                Some(
+                    State::Closed | State::Organisation(_) | State::Mark(_) | State::Order(_) | State::Publication,
+                ) => Ok(None),
+                None => Err(self.store.damaged("a row has no state of its kind")),
+            };
+        }
+        let events = self.events(log, subject, instant.size, &row.findings)?;
+        let world = IndexWorld::new(self, instant.size);
+        Ok(judge_events(subject, &events, instant, &world).map(|(case, _)| case))
+    }
+}
+
+/// Whether a row answers for an instant: nothing lies past it.
+fn is_current(row: &Row, instant: Instant) -> bool {
+    row.last_position < instant.size && Timestamp::from_micros(row.occurred_max_us) <= instant.as_of
 }
 
 /// Moves a row on by one event; `false` where its history must be folded anew.
-fn move_on(change: &mut Change, subject: &SubjectId, event: &Recorded) -> bool {
-    let Change { row, state, .. } = change;
+fn move_on(
+    change: &mut Change,
+    subject: &SubjectId,
+    event: &Recorded,
+    world: &IndexWorld<'_>,
+    docket: &mut Docket<'_>,
+) -> Result<bool, IndexError> {
+    let Change { row, state, signed_by, .. } = change;
     let step = Step::of(event);
     let own = event.candidate.statement().subject == *subject;
     row.last_position = event.position.get();
@@ -174,38 +511,68 @@ fn move_on(change: &mut Change, subject: &SubjectId, event: &Recorded) -> bool {
         let position = event.position.get();
         row.findings.extend(event.findings.iter().map(|kind| Irregularity { kind: *kind as i32, position }));
     }
+    signed_by.insert(event.candidate.statement().organisation.as_bytes().to_vec());
     let occurred_at_us = step.occurred_at.micros();
     let in_order = occurred_at_us >= row.occurred_max_us || row.touches == 1;
     row.occurred_max_us = if row.touches == 1 { occurred_at_us } else { row.occurred_max_us.max(occurred_at_us) };
     if !in_order || matches!(event.candidate.body().message(), Body::Corrected(_)) {
-        return false;
+        return Ok(false);
     }
     let opens = own && matches!(state, State::Closed);
     if opens {
         *state = State::opened(subject);
     }
+    // What was mentioned before it was opened has touches that its state did not see.
+    if opens && row.touches > 1 {
+        return Ok(false);
+    }
     match state {
-        State::Equipment(state) => {
-            equipment::apply(state, &step);
-            state.touches = row.touches;
-            state.chain_length += u64::from(own);
+        State::Judged(case) => {
+            let mut found = Vec::new();
+            case.apply(&step, world, &mut found);
+            case.count(row.touches, own);
+            for change in found {
+                docket.take(subject, change)?;
+            }
         }
         State::Organisation(state) if own => organisation::apply(state, &step),
-        State::Mine(state) if own => mine::apply(state, &step),
+        State::Mark(state) if own => mark::apply(state, &step),
+        State::Order(state) if own => {
+            if let Some(order) = order_of(&step) {
+                **state = order;
+            }
+        }
         // Mentioned, never opened: there is no state to move.
-        State::Closed | State::Organisation(_) | State::Mine(_) => {}
+        State::Closed | State::Organisation(_) | State::Mark(_) | State::Order(_) | State::Publication => {}
     }
-    // A machine that was mentioned before it was opened has touches to count that its state did not see.
-    !(opens && row.touches > 1)
+    Ok(true)
 }
 
-fn fold_anew(change: &mut Change, subject: &SubjectId, log: &LogReader) -> Result<(), IndexError> {
+fn fold_anew(
+    change: &mut Change,
+    subject: &SubjectId,
+    log: &LogReader,
+    world: &IndexWorld<'_>,
+    docket: &mut Docket<'_>,
+) -> Result<(), IndexError> {
     let row = &mut change.row;
     let stored = history::walk(log, subject, row.last_position, u64::MAX)?;
     let events: Vec<Recorded> =
         stored.iter().map(|stored| history::recorded(stored, &row.findings)).collect::<Result<_, _>>()?;
-    let bytes = state_of(subject, &events, Instant::ALL).unwrap_or_default();
-    change.state = State::parse(subject, &bytes).unwrap_or(State::Closed);
+    if matches!(subject.kind(), SubjectKind::Equipment | SubjectKind::Mine) {
+        change.state = match judge_events(subject, &events, Instant::ALL, world) {
+            Some((mut case, findings)) => {
+                case.count_all(events.iter());
+                docket.replace(subject, findings.into_findings())?;
+                State::Judged(Box::new(case))
+            }
+            None => State::Closed,
+        };
+    } else {
+        row.state = state_of(subject, &events, Instant::ALL).unwrap_or_default();
+        change.state = State::parse(subject, row).unwrap_or(State::Closed);
+    }
+    let row = &mut change.row;
     // An amendment may have moved an event: what counts is where it counts.
     let steps = state::in_order(subject, &events, Instant::ALL);
     let last = steps.last().map_or(row.occurred_max_us, |step| step.occurred_at.micros());
@@ -219,11 +586,14 @@ fn state_of(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Optio
         SubjectKind::Equipment => equipment::fold(subject, events, instant).map(|state| state.encode_to_vec()),
         SubjectKind::Organisation => organisation::fold(subject, events, instant).map(|state| state.encode_to_vec()),
         SubjectKind::Mine => mine::fold(subject, events, instant).map(|state| state.encode_to_vec()),
-        SubjectKind::Mark
-        | SubjectKind::Model
-        | SubjectKind::Order
-        | SubjectKind::Accident
-        | SubjectKind::Publication => None,
+        SubjectKind::Mark => mark::fold(subject, events, instant).map(|state| state.encode_to_vec()),
+        SubjectKind::Order => {
+            let steps = state::in_order(subject, events, instant);
+            let own = |step: &&Step<'_>| step.recorded.candidate.statement().subject == *subject;
+            steps.iter().filter(own).find_map(order_of).map(|order| order.encode_to_vec())
+        }
+        SubjectKind::Publication => publication::fold(subject, events, instant).map(|_| vec![1]),
+        SubjectKind::Model | SubjectKind::Accident => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The row of a subject: its state as of all that is recorded, and what is needed to move it on.
 
 use prost::Message;
+use tally_core::rule::judge::KeptCase;
 use tally_proto::v1::Irregularity;
 
 /// What sled holds of one subject. Its bytes begin with a CRC-32C of the rest.
@@ -21,6 +22,15 @@ pub(crate) struct Row {
     /// The state: a message of the kind of the subject; empty where its chain is not open.
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) state: Vec<u8>,
+    /// What the rules keep of a machine or mine, as of its last event.
+    #[prost(message, optional, tag = "6")]
+    pub(crate) case: Option<KeptCase>,
+    /// Keys of the findings that only time has changed since its last event.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub(crate) by_time: Vec<Vec<u8>>,
+    /// When to look again, as it stands in the queue: microseconds since 1970; 0 for not at all.
+    #[prost(int64, tag = "8")]
+    pub(crate) queued_us: i64,
 }
 
 impl Row {

@@ -159,9 +159,10 @@ impl Server {
 
         let (to_projector, batches) = blocking::sync_channel(UNAPPLIED_BATCHES_MAX);
         let (index, log) = (ledger.index, ledger.state.directory.durable_reader());
+        let projector_clock = Arc::clone(&clock);
         let projector = std::thread::Builder::new()
             .name("projector".to_owned())
-            .spawn(move || projector::run(&index, &log, &batches, &applied))
+            .spawn(move || projector::run(&index, &log, projector_clock.as_ref(), &batches, &applied))
             .map_err(thread_error)?;
 
         let (queue, works) = mpsc::channel(QUEUE_MESSAGES_MAX);

@@ -311,6 +311,9 @@ impl Replay {
 
     fn run(&mut self, log: &LogReader, index: Option<&Index>, progress: Progress<'_>) -> Result<(), StartError> {
         let applied = index.map_or(Ok(u64::MAX), Index::applied)?;
+        if let Some(index) = index {
+            index.ready(log)?;
+        }
         let mut pending: Vec<Recorded> = Vec::new();
         let mut last_root = None;
         for frame in log.frames(tally_log::LogPosition::FIRST) {
@@ -325,7 +328,7 @@ impl Replay {
                 && after > applied
                 && (pending.len() >= CATCH_UP_EVENTS || after == self.size)
             {
-                index.apply(&pending, after, log)?;
+                index.apply(&pending, after, log, self.recorded_at)?;
                 pending.clear();
             }
             progress(after, self.size);

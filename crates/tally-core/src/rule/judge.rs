@@ -157,6 +157,21 @@ impl Case {
         &self.open
     }
 
+    /// Counts an entry that touches the machine.
+    pub fn count(&mut self, touches: u64, own: bool) {
+        if let About::Machine(state, _) = &mut self.about {
+            state.touches = touches;
+            state.chain_length += u64::from(own);
+        }
+    }
+
+    /// Counts all entries that touch the machine.
+    pub fn count_all<'a>(&mut self, events: impl Iterator<Item = &'a Recorded>) {
+        if let About::Machine(state, _) = &mut self.about {
+            equipment::count(state, &self.subject, events);
+        }
+    }
+
     /// When to look again without any event; the greatest there is for never.
     pub fn next_us(&self) -> i64 {
         self.next_us
@@ -344,6 +359,20 @@ pub fn judge(
     instant: Instant,
     world: &dyn World,
 ) -> Option<(Case, Vec<Finding>)> {
+    let (case, mut docket) = judge_events(subject, events, instant, world)?;
+    let mut changes = Vec::new();
+    case.clone().advance(world, instant.as_of.micros(), &mut changes);
+    changes.into_iter().for_each(|change| docket.take(change));
+    Some((case, docket.into_findings()))
+}
+
+/// The same up to the last event: no time passes after it.
+pub fn judge_events(
+    subject: &SubjectId,
+    events: &[Recorded],
+    instant: Instant,
+    world: &dyn World,
+) -> Option<(Case, Docket)> {
     let mut case = Case::new(*subject)?;
     let mut docket = Docket::default();
     let mut changes = Vec::new();
@@ -353,13 +382,7 @@ pub fn judge(
         case.apply(&step, world, &mut changes);
         changes.drain(..).for_each(|change| docket.take(change));
     }
-    if !open {
-        return None;
-    }
-    let kept = case.clone();
-    case.advance(world, instant.as_of.micros(), &mut changes);
-    changes.drain(..).for_each(|change| docket.take(change));
-    Some((kept, docket.into_findings()))
+    open.then_some((case, docket))
 }
 
 /// Findings of one subject as changes come.

@@ -147,6 +147,11 @@ pub fn by_code(code: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.code == code)
 }
 
+/// Number of a rule: its place in the table, which only grows at its end within a format of the index.
+pub fn number_of(code: &str) -> Option<u8> {
+    RULES.iter().position(|rule| rule.code == code).and_then(|at| u8::try_from(at).ok())
+}
+
 /// Checks a parameter as it would be published.
 ///
 /// # Errors
