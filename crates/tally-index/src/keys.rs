@@ -156,6 +156,13 @@ pub(crate) fn listed_findings_of_rule(open: bool, by: FindingListing, value: &[u
     key
 }
 
+/// The open findings of one rule and cause.
+pub(crate) fn listed_findings_of_cause(by: FindingListing, value: &[u8], rule: u8, cause: &str) -> Vec<u8> {
+    let mut key = listed_findings_of_rule(true, by, value, rule);
+    key.extend_from_slice(&hash8(cause));
+    key
+}
+
 /// The key of the finding at the end of a listing key.
 pub(crate) fn finding_at_end(key: &[u8]) -> Option<Vec<u8>> {
     // Subject 17, rule 1, key 8, begin 8.

@@ -5,6 +5,7 @@
 
 mod docket;
 pub mod equipment;
+pub mod findings;
 pub mod history;
 mod keys;
 pub mod projection;

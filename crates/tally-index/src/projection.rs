@@ -466,6 +466,18 @@ impl Index {
         decoded.map_err(|error| self.store.damaged(&error.to_string()))
     }
 
+    /// A machine or mine with what the rules keep of it, by all that is on record.
+    pub(crate) fn case_now(&self, subject: &SubjectId) -> Result<Option<Case>, IndexError> {
+        let Some(row) = self.row(subject)? else { return Ok(None) };
+        match State::parse(subject, &row) {
+            Some(State::Judged(case)) => Ok(Some(*case)),
+            Some(State::Closed | State::Organisation(_) | State::Mark(_) | State::Order(_) | State::Publication) => {
+                Ok(None)
+            }
+            None => Err(self.store.damaged("a row has no state of its kind")),
+        }
+    }
+
     /// A machine or mine with what the rules keep of it, at `instant`; `None` where its chain was not open then.
     pub(crate) fn case_at(
         &self,
@@ -475,13 +487,7 @@ impl Index {
     ) -> Result<Option<Case>, IndexError> {
         let Some(row) = self.row(subject)? else { return Ok(None) };
         if is_current(&row, instant) {
-            return match State::parse(subject, &row) {
-                Some(State::Judged(case)) => Ok(Some(*case)),
-                Some(
-                    State::Closed | State::Organisation(_) | State::Mark(_) | State::Order(_) | State::Publication,
-                ) => Ok(None),
-                None => Err(self.store.damaged("a row has no state of its kind")),
-            };
+            return self.case_now(subject);
         }
         let events = self.events(log, subject, instant.size, &row.findings)?;
         let world = IndexWorld::new(self, instant.size);

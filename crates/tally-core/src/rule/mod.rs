@@ -12,6 +12,7 @@ pub mod known_mark;
 pub mod mine_facts;
 pub mod qualification;
 mod table;
+pub mod verify;
 
 use tally_proto::v1::{Severity, SourceMark};
 

@@ -35,7 +35,7 @@ pub(super) fn judge(ask: &Ask<'_>) {
             ask.say("EX-003").key(&fault.id).severity(severity).rests_on_any(fault.reported).holds();
         }
     }
-    if ex && underground && is_in_service(ask.state.state()) && !suits(ask) {
+    if underground && is_in_service(ask.state.state()) && !suits(ask) {
         ask.say("EX-004").rests_on_any(facts.made).rests_on_any(facts.taken_on).holds();
     }
 }
@@ -45,7 +45,10 @@ pub(super) fn judge(ask: &Ask<'_>) {
 /// industry (group II) nowhere. What the record does not say counts as suited.
 ///
 /// Source: general knowledge of table 16 of the 2022 safety rules; version 1 of the selection table.
-fn suits(ask: &Ask<'_>) -> bool {
+pub(in crate::rule) fn suits(ask: &Ask<'_>) -> bool {
+    if !ask.is_ex_checked() || !ask.is_underground() {
+        return true;
+    }
     let mark = &ask.facts.ex_mark;
     let in_coal_mine = ask.mine.as_ref().is_some_and(|mine| mine.sector() == MineSector::Coal);
     if mark.contains("II") {

@@ -12,15 +12,15 @@ use crate::{
     state::mark::{ends, hits, starts, state_on},
 };
 
-/// Half a year in which a day of manufacture may lie: its first instant, and the first after it.
-pub(super) struct Made {
+/// The span in which the day of manufacture lies: a day, or as much of it as is known.
+pub(in crate::rule) struct Made {
     /// First instant of the first day that it can mean.
-    pub(super) from_us: i64,
+    pub(in crate::rule) from_us: i64,
     /// First instant after the last day that it can mean.
-    pub(super) until_us: i64,
+    pub(in crate::rule) until_us: i64,
 }
 
-pub(super) fn made(ask: &Ask<'_>) -> Option<Made> {
+pub(in crate::rule) fn made(ask: &Ask<'_>) -> Option<Made> {
     let day = ask.state.produced_on.as_ref()?;
     let (from_us, until_us) = (starts(Some(day)), ends(Some(day)));
     (from_us != i64::MIN && until_us != i64::MAX).then_some(Made { from_us, until_us })
@@ -56,7 +56,7 @@ pub(super) fn judge(ask: &Ask<'_>) {
     label(ask, &mark);
 }
 
-pub(super) fn is_issued(ask: &Ask<'_>, mark: &KnownMark) -> bool {
+pub(in crate::rule) fn is_issued(ask: &Ask<'_>, mark: &KnownMark) -> bool {
     mark.versions.first().is_some_and(|first| ask.counts(&first.evidence))
 }
 
@@ -69,7 +69,7 @@ fn without_mark(ask: &Ask<'_>) {
 }
 
 /// Whether the mark covered making on the day, or on every day that it can mean.
-pub(super) fn covers(ask: &Ask<'_>, mark: &KnownMark, from_us: i64, until_us: i64) -> Coverage {
+pub(in crate::rule) fn covers(ask: &Ask<'_>, mark: &KnownMark, from_us: i64, until_us: i64) -> Coverage {
     let mark = &mark.mark;
     let serial = &ask.facts.serial_normal;
     let counts = |evidence: &Option<_>| evidence.as_ref().is_some_and(|evidence| ask.counts(evidence));
@@ -132,11 +132,11 @@ pub(super) fn covers(ask: &Ask<'_>, mark: &KnownMark, from_us: i64, until_us: i6
 }
 
 /// Whether a day of manufacture is covered.
-pub(super) struct Coverage {
+pub(in crate::rule) struct Coverage {
     /// `None` where the day is known in part only, and part of it is covered.
-    pub(super) covered: Option<bool>,
+    pub(in crate::rule) covered: Option<bool>,
     /// What that rests on.
-    pub(super) evidence: Option<tally_proto::v1::Evidence>,
+    pub(in crate::rule) evidence: Option<tally_proto::v1::Evidence>,
 }
 
 fn made_in_time(ask: &Ask<'_>, mark: &KnownMark) {
@@ -200,7 +200,7 @@ fn in_force_now(ask: &Ask<'_>, mark: &KnownMark) {
 }
 
 /// Whether the certificate names the maker, and where it was made.
-pub(super) fn is_maker(ask: &Ask<'_>, version: &Version) -> bool {
+pub(in crate::rule) fn is_maker(ask: &Ask<'_>, version: &Version) -> bool {
     let maker = &ask.facts.maker_normal;
     let address = normal(&ask.facts.production_address);
     let mut addresses =
@@ -223,7 +223,7 @@ fn certificate(ask: &Ask<'_>, _: &KnownMark, version: &Version) {
 }
 
 /// Whether a component is permitted in its slot; `None` where the certificate does not control the slot.
-pub(super) fn is_permitted(fit: &Fit, version: &Version) -> Option<bool> {
+pub(in crate::rule) fn is_permitted(fit: &Fit, version: &Version) -> Option<bool> {
     let component = fit.component.as_ref()?;
     let slot = normal(&fit.slot);
     let mut rows = version.parts.iter().filter(|(part, ..)| *part == slot).peekable();
@@ -254,7 +254,7 @@ fn components(ask: &Ask<'_>, mark: &KnownMark, version: &Version) {
 }
 
 /// Whether the scope covers where it stands; `None` where the record does not say.
-pub(super) fn in_scope(ask: &Ask<'_>, version: &Version) -> Option<bool> {
+pub(in crate::rule) fn in_scope(ask: &Ask<'_>, version: &Version) -> Option<bool> {
     let scope = version.certificate.scope.as_ref()?;
     let mine = ask.mine.as_ref()?;
     let sector = mine.sector();
@@ -293,7 +293,7 @@ fn joined(ask: &Ask<'_>, version: &Version) {
 }
 
 /// Whether a batch names the unit, or the trial this mine and day; `None` for an ordinary mark.
-pub(super) fn is_named(ask: &Ask<'_>, mark: &KnownMark) -> Option<bool> {
+pub(in crate::rule) fn is_named(ask: &Ask<'_>, mark: &KnownMark) -> Option<bool> {
     match mark.mark.kind() {
         MarkKind::Batch => {
             let mut counted = mark.serials.iter().filter(|(_, evidence)| ask.counts(evidence));

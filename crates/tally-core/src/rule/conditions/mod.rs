@@ -8,7 +8,7 @@ mod custody;
 mod due;
 mod ex;
 mod faults;
-mod mark;
+pub(in crate::rule) mod mark;
 mod mine;
 mod orders;
 mod phase_out;
@@ -30,6 +30,7 @@ use super::{
 };
 use crate::state::publication::Reach;
 
+pub(in crate::rule) use ex::suits as suits_place;
 pub use mine::mine_conditions;
 
 /// What is on record around a machine.
