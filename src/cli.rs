@@ -206,6 +206,9 @@ pub struct Serve {
     /// Cache of the index in MiB.
     #[arg(long, default_value_t = 256, value_name = "MIB")]
     pub index_cache: u64,
+    /// Questions a second that each address may ask about marks without an account; 0 for no limit.
+    #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+    pub public_rate: u32,
 }
 
 /// Keys.

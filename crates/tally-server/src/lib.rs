@@ -11,6 +11,7 @@ pub mod init;
 pub mod pool;
 mod projector;
 pub mod published;
+pub mod rate;
 pub mod reader;
 pub mod sequencer;
 pub mod server;

@@ -12,8 +12,9 @@ use tally_core::time::Timestamp;
 use tally_index::Opened;
 use tally_log::{checkpoint::Origin, note::SignerKey, store::Recovery};
 use tally_proto::v1::{
-    equipment_service_server::EquipmentServiceServer, ledger_service_server::LedgerServiceServer,
-    log_service_server::LogServiceServer, register_service_server::RegisterServiceServer,
+    equipment_service_server::EquipmentServiceServer, finding_service_server::FindingServiceServer,
+    ledger_service_server::LedgerServiceServer, log_service_server::LogServiceServer,
+    mark_service_server::MarkServiceServer, register_service_server::RegisterServiceServer,
     subject_service_server::SubjectServiceServer,
 };
 use tokio::{
@@ -28,9 +29,13 @@ use crate::{
     pool::{KeyDirectory, Pool},
     projector,
     published::{Published, Snapshot},
+    rate::PublicRate,
     reader::Reader,
     sequencer::{QUEUE_MESSAGES_MAX, Sequencer, SequencerEnd, UNAPPLIED_BATCHES_MAX},
-    service::{equipment::EquipmentReads, ledger::Ledger, log::Log, register::Register, subject::Subjects},
+    service::{
+        equipment::EquipmentReads, findings::FindingReads, ledger::Ledger, log::Log, marks::Marks, register::Register,
+        subject::Subjects,
+    },
     startup::{self, Layout, Progress, StartError},
 };
 
@@ -66,6 +71,8 @@ pub struct Config {
     pub verify_threads: usize,
     /// Cache of the index in bytes.
     pub index_cache_bytes: u64,
+    /// Questions a second that each address may ask about marks without an account; 0 for no limit.
+    pub public_rate: u32,
 }
 
 /// What was found at start-up.
@@ -159,6 +166,7 @@ impl Server {
 
         let (to_projector, batches) = blocking::sync_channel(UNAPPLIED_BATCHES_MAX);
         let (index, log) = (ledger.index, ledger.state.directory.durable_reader());
+        let rate = Arc::new(PublicRate::new(config.public_rate, Arc::clone(&clock)));
         let projector_clock = Arc::clone(&clock);
         let projector = std::thread::Builder::new()
             .name("projector".to_owned())
@@ -195,6 +203,8 @@ impl Server {
             .add_service(SubjectServiceServer::new(Subjects::new(reader.clone())))
             .add_service(EquipmentServiceServer::new(EquipmentReads::new(reader.clone())))
             .add_service(RegisterServiceServer::new(Register::new(reader.clone())))
+            .add_service(MarkServiceServer::new(Marks::new(reader.clone(), rate)))
+            .add_service(FindingServiceServer::new(FindingReads::new(reader.clone())))
             .add_service(LogServiceServer::new(Log::new(reader, key)));
         let (stop, stopped) = oneshot::channel::<()>();
         // Without it an answer waits 40 ms for the caller's delayed acknowledgement.

@@ -61,6 +61,9 @@ pub enum CallError {
         /// Which.
         queue: &'static str,
     },
+    /// Somebody without an account asked more often than the rate allows.
+    #[error("asked too often from this address; ask again in a second, or with a token")]
+    TooOften,
     /// The server stops, or the log is in doubt.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -95,6 +98,7 @@ impl CallError {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::QueueFull { .. } => "QUEUE_FULL",
+            Self::TooOften => "TOO_OFTEN",
             Self::Unavailable(_) => "UNAVAILABLE",
             Self::DataLoss(_) => "DATA_LOSS",
             Self::Internal { .. } => "INTERNAL",
@@ -113,7 +117,7 @@ impl CallError {
             Self::BadRequest { .. } => Code::InvalidArgument,
             Self::NotFound { .. } => Code::NotFound,
             Self::OutOfRange { .. } => Code::OutOfRange,
-            Self::QueueFull { .. } => Code::ResourceExhausted,
+            Self::QueueFull { .. } | Self::TooOften => Code::ResourceExhausted,
             Self::Unavailable(_) => Code::Unavailable,
             Self::DataLoss(_) => Code::DataLoss,
             Self::Internal { .. } => Code::Internal,
@@ -127,6 +131,7 @@ impl CallError {
             Self::NotFound { .. } => "未建档",
             Self::OutOfRange { .. } => "超出已封存的范围",
             Self::QueueFull { .. } => "队列已满,请稍后重发相同内容",
+            Self::TooOften => "查询过于频繁,请稍后再试",
             Self::Unavailable(_) => "服务暂不可用,请稍后重发相同内容",
             Self::DataLoss(_) => "数据无法读取",
             Self::Internal { .. } => "内部错误",
@@ -175,7 +180,7 @@ impl From<CallError> for Status {
             CallError::NotFound { what, name } => {
                 details.set_resource_info(*what, name.clone(), "", "not on record, or not for your eyes");
             }
-            CallError::QueueFull { .. } | CallError::Unavailable(_) => {
+            CallError::QueueFull { .. } | CallError::TooOften | CallError::Unavailable(_) => {
                 details.set_retry_info(Some(RETRY_DELAY));
             }
             CallError::DataLoss(_) => {}

@@ -55,6 +55,7 @@ fn config(dir: &Path) -> Config {
         new_fence: false,
         verify_threads: 1,
         index_cache_bytes: 16 * 1024 * 1024,
+        public_rate: 0,
     }
 }
 

@@ -56,6 +56,7 @@ impl TestLedger {
             new_fence: false,
             verify_threads: 2,
             index_cache_bytes: INDEX_CACHE_BYTES,
+            public_rate: 0,
         };
         configure(&mut config);
         let signer = scene.log_signer();

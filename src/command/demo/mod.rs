@@ -163,6 +163,7 @@ fn config(dir: &Path) -> Config {
         new_fence: false,
         verify_threads: 2,
         index_cache_bytes: INDEX_CACHE_BYTES,
+        public_rate: 0,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The gRPC services: requests in, answers out. What may happen is decided elsewhere.
 
 pub mod equipment;
+pub mod findings;
 pub mod ledger;
 pub mod log;
+pub mod marks;
 pub mod register;
 pub mod subject;
