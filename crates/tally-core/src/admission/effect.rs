@@ -1,6 +1,6 @@
 //! What an admitted event changes in the state that later ones are judged by.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use prost::Message as _;
 use tally_proto::v1::{self, DispatchReason, KeyKind, Measure, Role, statement::Body as Message};
@@ -45,16 +45,31 @@ impl Admission {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds open no order")]
     fn on_order(&mut self, candidate: &Candidate) {
-        let kind = match candidate.kind() {
-            EventKind::StopUseOrdered => OrderKind::StopUse,
-            EventKind::SealedUp => OrderKind::Seal,
-            EventKind::RecallIssued => OrderKind::Recall,
+        let statement = candidate.statement();
+        let (subject, authority) = (statement.subject, statement.organisation);
+        let opened = |kind, model| Order { kind, authority, model, mines: BTreeSet::new() };
+        let mut order = match (candidate.body().message(), self.record(&subject)) {
+            (Message::StopUseOrdered(_), _) => opened(OrderKind::StopUse, None),
+            (Message::SealedUp(_), _) => opened(OrderKind::Seal, None),
+            (Message::RecallIssued(body), _) => {
+                opened(OrderKind::Recall, <[u8; 16]>::try_from(body.model.as_slice()).ok())
+            }
+            (Message::OrderExtended(_), Record::Order(order)) => Order::clone(order),
             _ => return,
         };
-        let authority = candidate.statement().organisation;
-        self.change(&candidate.statement().subject).record = Record::Order(Order { kind, authority });
+        // What these kinds mention is exactly what the order is about.
+        let of = |kind| statement.mentions.iter().filter(move |mention| mention.kind() == kind);
+        order.mines.extend(of(SubjectKind::Mine).map(|mine| *mine.id()));
+        self.change(&subject).record = Record::Order(Arc::new(order));
+        for machine in of(SubjectKind::Equipment) {
+            let Some(known) = self.equipment(machine) else { continue };
+            if let Err(at) = known.orders.binary_search(subject.id()) {
+                let mut known = known.clone();
+                known.orders.insert(at, *subject.id());
+                self.change(machine).record = Record::Equipment(Arc::new(known));
+            }
+        }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds change nothing that admission asks")]
@@ -118,7 +133,8 @@ impl Admission {
         let subject = candidate.statement().subject;
         if let Message::MineRegistered(body) = candidate.body().message() {
             let Some(operator) = event::organisation(&body.operator) else { return };
-            let mine = Mine { operator, engagements: Vec::new(), places: std::collections::BTreeMap::new() };
+            let area = body.area_code.clone();
+            let mine = Mine { operator, area, engagements: Vec::new(), places: std::collections::BTreeMap::new() };
             self.change(&subject).record = Record::Mine(Arc::new(mine));
             return;
         }
@@ -129,6 +145,7 @@ impl Admission {
                     mine.operator = operator;
                 }
             }
+            Message::MineProfileChanged(body) if !body.area_code.is_empty() => mine.area.clone_from(&body.area_code),
             Message::PlaceCreated(_) => drop(mine.places.insert(candidate.statement().event_id, true)),
             Message::PlaceClosed(body) => {
                 if let Some(open) = mine.places.iter_mut().find(|(node, _)| node.as_bytes()[..] == *body.place) {

@@ -419,12 +419,16 @@ impl Admission {
                 Err(Refusal::NamedUnknown { field: "statement.mentions", subject: *mention })
             }
             SubjectKind::Mine => {
-                // Whoever may give an order may name the mines that must acknowledge it.
-                let is_there = statement.subject.kind() == SubjectKind::Order
-                    || self
-                        .equipment(&statement.subject)
-                        .is_some_and(|machine| machine.mine.as_ref() == Some(mention.id()));
-                if is_there || self.related_in_any_role(&organisation, mention) {
+                let stands_in_it = |machine: &SubjectId| {
+                    self.equipment(machine).is_some_and(|machine| machine.mine.as_ref() == Some(mention.id()))
+                };
+                let is_there = stands_in_it(&statement.subject);
+                // A maker may name the mines in which what it recalls stands, and no other.
+                let is_ordered_there =
+                    statement.subject.kind() == SubjectKind::Order && statement.mentions.iter().any(stands_in_it);
+                let by_registrar =
+                    statement.subject.kind() == SubjectKind::Publication && self.registrar == Some(organisation);
+                if is_there || is_ordered_there || by_registrar || self.related_in_any_role(&organisation, mention) {
                     Ok(())
                 } else {
                     refuse("it neither runs the mine nor is engaged by it")
@@ -464,6 +468,9 @@ impl Admission {
     ) -> Result<(), Refusal> {
         let statement = candidate.statement();
         let subject = statement.subject;
+        if let Record::Mark { ended: true } = self.record(&subject) {
+            return Err(Refusal::MarkEnded { subject });
+        }
         check_made_by(statement.occurred_at, produced_on(candidate.body().message()))?;
         if let Some(machine) = self.equipment(&subject) {
             check_made_by(statement.occurred_at, machine.produced_on)?;

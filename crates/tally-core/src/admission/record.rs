@@ -1,6 +1,9 @@
 //! What admission remembers of each subject: only what a refusal can hang on.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tally_proto::v1::{DispatchReason, KeyKind, Measure, Role};
 
@@ -42,7 +45,7 @@ pub enum Record {
         ended: bool,
     },
     /// An order.
-    Order(Order),
+    Order(Arc<Order>),
     /// A publication.
     Publication {
         /// Who published it.
@@ -61,13 +64,17 @@ pub enum OrderKind {
     Recall,
 }
 
-/// An order.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// An order. Its machines know it: [`Equipment::orders`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// What it does.
     pub kind: OrderKind,
     /// Who gave it.
     pub authority: OrganisationId,
+    /// The one model that a recall is about.
+    pub model: Option<[u8; 16]>,
+    /// Mines that must acknowledge it.
+    pub mines: BTreeSet<[u8; 16]>,
 }
 
 /// An organisation.
@@ -112,6 +119,8 @@ pub struct Engagement {
 pub struct Mine {
     /// Who runs it.
     pub operator: OrganisationId,
+    /// Its area code; empty where none is on record.
+    pub area: String,
     /// Engagements that were given for it.
     pub engagements: Vec<Engagement>,
     /// Its places by node id; `true` where open.
@@ -143,6 +152,8 @@ pub struct Equipment {
     pub split: Option<Digest>,
     /// Whether it is dismantled.
     pub dismantled: bool,
+    /// Orders and recalls that ever named it, sorted.
+    pub orders: Vec<[u8; 16]>,
 }
 
 /// A dispatch that nobody has received yet.

@@ -4,7 +4,7 @@ use tally_proto::v1::{Publication, PublicationLayer, Role, statement::Body as Me
 
 use super::{
     Admission,
-    record::{Order, OrderKind, Record},
+    record::{Grant, Order, OrderKind, Record},
 };
 use crate::{
     candidate::Candidate,
@@ -20,7 +20,6 @@ impl Admission {
         let statement = candidate.statement();
         let subject = statement.subject;
         match (self.record(&subject), candidate.body().message()) {
-            (Record::Mark { ended: true }, _) => Err(Refusal::MarkEnded { subject }),
             (_, Message::PolicyPublished(body)) => self.check_publication(candidate, body.publication.as_ref()),
             (_, Message::SchedulePublished(body)) => self.check_publication(candidate, body.publication.as_ref()),
             (_, Message::CategoriesPublished(body)) => self.check_publication(candidate, body.publication.as_ref()),
@@ -32,28 +31,86 @@ impl Admission {
                     self.not_in_position(candidate, "publisher")
                 }
             }
+            (_, Message::RecallIssued(body)) => {
+                let model = <[u8; 16]>::try_from(body.model.as_slice()).ok();
+                self.check_recalled(candidate, "recall_issued.order.machines", model)
+            }
             (Record::Order(order), Message::OrderExtended(_)) => {
-                if self.is_or_succeeds(&statement.organisation, &order.authority) {
-                    Ok(())
-                } else {
-                    self.not_in_position(candidate, "authority that gave the order")
+                if !self.is_or_succeeds(&statement.organisation, &order.authority) {
+                    return self.not_in_position(candidate, "authority that gave the order");
+                }
+                match order.kind {
+                    OrderKind::Recall => self.check_recalled(candidate, "order_extended.machines", order.model),
+                    OrderKind::StopUse | OrderKind::Seal => Ok(()),
                 }
             }
             (Record::Order(order), Message::StopUseLifted(_)) => {
-                self.check_lifting(candidate, order, OrderKind::StopUse)
+                self.check_lifting(candidate, order, OrderKind::StopUse)?;
+                self.check_ordered(candidate, "stop_use_lifted.machines")
             }
-            (Record::Order(order), Message::Unsealed(_)) => self.check_lifting(candidate, order, OrderKind::Seal),
-            (Record::Order(_), Message::OrderReceived(body)) => self.check_receipt(candidate, &body.mine, body.refused),
+            (Record::Order(order), Message::Unsealed(_)) => {
+                self.check_lifting(candidate, order, OrderKind::Seal)?;
+                self.check_ordered(candidate, "unsealed.machines")
+            }
+            (Record::Order(order), Message::OrderReceived(body)) => {
+                self.check_receipt(candidate, order, &body.mine, body.refused)
+            }
             (_, Message::RecallRemedied(body)) => {
                 let recall = <[u8; 16]>::try_from(body.recall.as_slice()).unwrap_or_default();
                 let recall = SubjectId::new(SubjectKind::Order, recall);
                 match self.record(&recall) {
-                    Record::Order(Order { kind: OrderKind::Recall, .. }) => Ok(()),
+                    Record::Order(order) if order.kind == OrderKind::Recall => {
+                        self.check_named_by(&recall, &subject, "recall_remedied.recall")
+                    }
                     _ => Err(Refusal::NamedUnknown { field: "recall_remedied.recall", subject: recall }),
                 }
             }
             _ => Ok(()),
         }
+    }
+
+    /// Machines of a recall: of its one model, where it is about one; a maker recalls what it made, else it could put the
+    /// machines of another under a cloud.
+    fn check_recalled(
+        &self,
+        candidate: &Candidate,
+        field: &'static str,
+        model: Option<[u8; 16]>,
+    ) -> Result<(), Refusal> {
+        let statement = candidate.statement();
+        let organisation = statement.organisation;
+        let by_maker = statement.role == Role::Manufacturer as u32;
+        for subject in &statement.mentions {
+            let Some(machine) = self.equipment(subject) else { continue };
+            let made = machine.maker.is_some_and(|maker| self.is_or_succeeds(&organisation, &maker));
+            if by_maker && !made {
+                let why = "it did not make the machine";
+                return Err(Refusal::MentionNotAllowed { organisation, subject: *subject, why });
+            }
+            if let Some(model) = model.map(|model| SubjectId::new(SubjectKind::Model, model))
+                && machine.model != Some(model)
+            {
+                let on_record = machine.model.map_or("no model".to_owned(), |model| model.to_string());
+                let claimed = format!("{subject} of {model}");
+                return Err(Refusal::NotAsRecorded { field, claimed, on_record });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every machine that the event mentions is one of the order's.
+    fn check_ordered(&self, candidate: &Candidate, field: &'static str) -> Result<(), Refusal> {
+        let statement = candidate.statement();
+        let machines = statement.mentions.iter().filter(|mention| mention.kind() == SubjectKind::Equipment);
+        machines.clone().try_for_each(|machine| self.check_named_by(&statement.subject, machine, field))
+    }
+
+    fn check_named_by(&self, order: &SubjectId, machine: &SubjectId, field: &'static str) -> Result<(), Refusal> {
+        if self.equipment(machine).is_some_and(|known| known.orders.binary_search(order.id()).is_ok()) {
+            return Ok(());
+        }
+        let claimed = format!("{machine} under {order}");
+        Err(Refusal::NotAsRecorded { field, claimed, on_record: "no such machine of this order".to_owned() })
     }
 
     fn not_in_position(&self, candidate: &Candidate, position: &'static str) -> Result<(), Refusal> {
@@ -87,20 +144,36 @@ impl Admission {
             }
             PublicationLayer::Mine => {
                 let mine = <[u8; 16]>::try_from(publication.mine.as_slice()).unwrap_or_default();
-                if !by_mine || self.covers(&organisation, &mine) { Ok(()) } else { outside("this mine") }
+                let covered = if by_mine {
+                    self.covers(&organisation, &mine)
+                } else {
+                    let area = self.mine_by_id(&mine).map_or("", |mine| mine.area.as_str());
+                    by_registrar || self.has_jurisdiction(&organisation, area)
+                };
+                if covered { Ok(()) } else { outside("this mine") }
             }
         }
     }
 
     /// Whether a regulator's grant reaches as far as an area; the empty area is the nation.
     fn has_jurisdiction(&self, organisation: &OrganisationId, area: &str) -> bool {
-        self.organisation(organisation).is_some_and(|record| {
-            let mut grants = record.grants.iter().filter(|grant| grant.role == Role::Regulator);
-            grants.any(|grant| grant.areas.is_empty() || grant.areas.iter().any(|own| area.starts_with(own.as_str())))
-        })
+        self.jurisdiction(organisation).iter().any(|own| area.starts_with(own.as_str()))
     }
 
-    /// The same authority lifts, or a higher one: a regulator whose grant reaches over all that the other's does.
+    /// Areas of a regulator's grants; the empty area is the nation.
+    fn jurisdiction(&self, organisation: &OrganisationId) -> Vec<String> {
+        let grants = self.organisation(organisation).into_iter().flat_map(|record| &record.grants);
+        let areas = |grant: &Grant| if grant.areas.is_empty() { vec![String::new()] } else { grant.areas.clone() };
+        grants.filter(|grant| grant.role == Role::Regulator).flat_map(areas).collect()
+    }
+
+    /// Whether one authority reaches over all that the other does.
+    fn reaches_over(&self, authority: &OrganisationId, other: &OrganisationId) -> bool {
+        self.jurisdiction(other).iter().all(|area| self.has_jurisdiction(authority, area))
+    }
+
+    /// The same authority lifts, or a higher one: a regulator that reaches over all that the other does, and not the other
+    /// way round.
     fn check_lifting(&self, candidate: &Candidate, order: &Order, kind: OrderKind) -> Result<(), Refusal> {
         let organisation = candidate.statement().organisation;
         if order.kind != kind {
@@ -115,15 +188,13 @@ impl Admission {
         if self.is_or_succeeds(&organisation, &order.authority) {
             return Ok(());
         }
-        let areas = self.organisation(&order.authority).map_or_else(Vec::new, |record| {
-            let grants = record.grants.iter().filter(|grant| grant.role == Role::Regulator);
-            grants
-                .flat_map(|grant| if grant.areas.is_empty() { vec![String::new()] } else { grant.areas.clone() })
-                .collect()
-        });
-        let higher = !areas.is_empty()
-            && areas.iter().all(|area| self.has_jurisdiction(&organisation, area))
-            && !areas.iter().all(|area| area.is_empty());
+        let authority = &order.authority;
+        let higher = if self.jurisdiction(authority).is_empty() {
+            // An authority that is one no more cannot lift: somebody must be able to.
+            self.has_jurisdiction(&organisation, "")
+        } else {
+            self.reaches_over(&organisation, authority) && !self.reaches_over(authority, &organisation)
+        };
         if higher {
             Ok(())
         } else {
@@ -131,10 +202,15 @@ impl Admission {
         }
     }
 
-    fn check_receipt(&self, candidate: &Candidate, mine: &[u8], refused: bool) -> Result<(), Refusal> {
+    fn check_receipt(&self, candidate: &Candidate, order: &Order, mine: &[u8], refused: bool) -> Result<(), Refusal> {
         let statement = candidate.statement();
         let mine = <[u8; 16]>::try_from(mine).unwrap_or_default();
         let by_mine = statement.role == Role::Mine as u32;
+        if !order.mines.contains(&mine) {
+            let claimed = SubjectId::new(SubjectKind::Mine, mine).to_string();
+            let on_record = "no mine that must acknowledge this order".to_owned();
+            return Err(Refusal::NotAsRecorded { field: "order_received.mine", claimed, on_record });
+        }
         if by_mine && !self.covers(&statement.organisation, &mine) {
             return self.not_in_position(candidate, "mine that the order names");
         }

@@ -6,7 +6,7 @@ use tally_proto::v1::{
 };
 
 use crate::{
-    form::{FieldProblem, Problem},
+    form::{FieldProblem, PROBLEMS_MAX, Problem},
     id::SubjectId,
     key::PublicKey,
     text,
@@ -49,6 +49,10 @@ impl Checker {
     }
 
     pub(crate) fn problem(&mut self, field: &str, what: impl Into<String>) {
+        // A hostile body has as many problems as it has bytes.
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
         let field = format!("{}.{field}", self.path);
         self.problems.push(FieldProblem { field, problem: Problem::Body(what.into()) });
     }
@@ -63,25 +67,34 @@ impl Checker {
 
     /// Text of `min` to `max` bytes, in NFC, without control characters, without blanks at its ends.
     pub(crate) fn text(&mut self, field: &str, value: &str, min: usize, max: usize) {
-        self.text_but(field, value, min, max, char::is_control);
+        let _: bool = self.text_but(field, value, min, max, char::is_control);
+    }
+
+    /// As [`Checker::text`]; whether it is one, so that what is said about its content may show it.
+    pub(crate) fn is_text(&mut self, field: &str, value: &str, max: usize) -> bool {
+        self.text_but(field, value, 1, max, char::is_control)
     }
 
     /// Text of several lines: line feeds and no other control characters.
     pub(crate) fn note(&mut self, field: &str, value: &str, min: usize) {
-        self.text_but(field, value, min, NOTE_BYTES_MAX, |character| character.is_control() && character != '\n');
+        let is_refused = |character: char| character.is_control() && character != '\n';
+        let _: bool = self.text_but(field, value, min, NOTE_BYTES_MAX, is_refused);
     }
 
-    fn text_but(&mut self, field: &str, value: &str, min: usize, max: usize, is_refused: fn(char) -> bool) {
-        if value.len() < min || value.len() > max {
-            return self.problem(field, format!("has {} bytes; {min} to {max} are allowed", value.len()));
-        }
-        if let Err(error) = text::check_canonical(value) {
-            self.problem(field, error.to_string());
+    fn text_but(&mut self, field: &str, value: &str, min: usize, max: usize, is_refused: fn(char) -> bool) -> bool {
+        let problem = if value.len() < min || value.len() > max {
+            format!("has {} bytes; {min} to {max} are allowed", value.len())
+        } else if let Err(error) = text::check_canonical(value) {
+            error.to_string()
         } else if let Some((at, character)) = value.char_indices().find(|(_, character)| is_refused(*character)) {
-            self.problem(field, format!("control character U+{:04X} at byte {at}", u32::from(character)));
+            format!("control character U+{:04X} at byte {at}", u32::from(character))
         } else if value.trim() != value {
-            self.problem(field, "begins or ends with a blank");
-        }
+            "begins or ends with a blank".to_owned()
+        } else {
+            return true;
+        };
+        self.problem(field, problem);
+        false
     }
 
     /// Text that may be empty.

@@ -6,7 +6,7 @@ use super::{
     Fields, Named,
     check::{CODE_BYTES_MAX, Checker, LIST_MAX, PLATE_BYTES_MAX},
 };
-use crate::{id::SubjectKind, rule, statement::Statement};
+use crate::{id::SubjectKind, rule, statement::Statement, text};
 
 /// Rows of a schedule, and categories, in one publication.
 pub const ROWS_MAX: usize = 256;
@@ -23,7 +23,7 @@ fn publication(check: &mut Checker, publication: Option<&Publication>) {
     let is_prefix = matches!(area.len(), 2 | 4 | 6) && area.bytes().all(|byte| byte.is_ascii_digit());
     let for_area = publication.layer == PublicationLayer::Area as i32;
     if for_area && !is_prefix {
-        check.problem("publication.area", format!("{area} is no GB/T 2260 prefix of 2, 4 or 6 digits"));
+        check.problem("publication.area", "is no GB/T 2260 prefix of 2, 4 or 6 digits");
     } else if !for_area && !area.is_empty() {
         check.problem("publication.area", "is given; only the layer area has one");
     }
@@ -53,12 +53,17 @@ impl Fields for PolicyPublished {
             self.parameters.iter().map(|parameter| (parameter.rule.as_str(), parameter.key.as_str())).collect();
         check.sorted("parameters", &keys);
         for parameter in &self.parameters {
-            if let Err(problem) = rule::check_parameter(&parameter.rule, &parameter.key, &parameter.value) {
+            let RuleParameter { rule, key, value } = parameter;
+            let are_texts = [
+                check.is_text("parameters.rule", rule, 16),
+                check.is_text("parameters.key", key, CODE_BYTES_MAX),
+                check.is_text("parameters.value", value, CODE_BYTES_MAX),
+            ];
+            if are_texts == [true; 3]
+                && let Err(problem) = rule::check_parameter(rule, key, value)
+            {
                 check.problem("parameters", problem);
             }
-            check.text("parameters.rule", &parameter.rule, 1, 16);
-            check.code("parameters.key", &parameter.key);
-            check.code("parameters.value", &parameter.value);
         }
     }
 
@@ -110,14 +115,17 @@ fn interval(check: &mut Checker, row: &ScheduleRow) {
     let most = per_year * INTERVAL_YEARS_MAX;
     let least = u32::from(per_year > 0);
     if row.interval < least || row.interval > most {
-        let (code, interval) = (&row.code, row.interval);
-        check.problem("rows.interval", format!("of {code} is {interval}; {least} to {most} of this unit are allowed"));
+        let interval = row.interval;
+        check.problem("rows.interval", format!("is {interval}; {least} to {most} of this unit are allowed"));
     }
 }
 
 impl Fields for CategoriesPublished {
     fn check(&self, check: &mut Checker) {
         publication(check, self.publication.as_ref());
+        if self.publication.as_ref().is_some_and(|publication| publication.layer() != PublicationLayer::Nation) {
+            check.problem("publication.layer", "is not the nation; a category counts everywhere");
+        }
         check.count("categories", self.categories.len(), 0, ROWS_MAX);
         check.count("selectors", self.selectors.len(), 0, 128);
         if self.categories.is_empty() && self.selectors.is_empty() {
@@ -128,7 +136,7 @@ impl Fields for CategoriesPublished {
         for row in &self.categories {
             check.code("categories.code", &row.code);
             if !matches!(row.group.as_bytes(), [b'A'..=b'L']) {
-                check.problem("categories.group", format!("{} is none of A to L", row.group));
+                check.problem("categories.group", "is none of A to L");
             }
             check.text("categories.name_zh", &row.name_zh, 1, 128);
             check.text("categories.name_en", &row.name_en, 1, 128);
@@ -149,10 +157,6 @@ impl Fields for CategoriesPublished {
             }
         }
     }
-
-    fn names(&self, _: &Statement, named: &mut Named) {
-        names_mine(self.publication.as_ref(), named);
-    }
 }
 
 fn criteria(check: &mut Checker, field: &str, criteria: &Criteria) {
@@ -171,6 +175,11 @@ fn criteria(check: &mut Checker, field: &str, criteria: &Criteria) {
             ("ex_mark_parts_not", &criteria.ex_mark_parts_not),
         ] {
             check.text_set(field, list, 16, PLATE_BYTES_MAX);
+        }
+        for (field, models) in [("model_prefixes", &criteria.model_prefixes), ("models", &criteria.models)] {
+            if models.iter().any(|model| text::normalise(model).as_ref() != Ok(model)) {
+                check.problem(field, "is not in normal form, so that no machine would be hit");
+            }
         }
         check.count("attributes", criteria.attributes.len(), 0, 16);
         check.attributes("attributes", &criteria.attributes);

@@ -159,14 +159,15 @@ impl Fields for OrderReceived {
 
 impl Fields for FindingDecided {
     fn check(&self, check: &mut Checker) {
-        match rule::by_code(&self.rule) {
-            None => check.problem("rule", format!("{} is no rule; `tally rules` lists them", self.rule)),
-            Some(rule) if rule.action == rule::Action::Refuse => {
-                check.problem("rule", format!("{} refuses and has no findings", self.rule));
+        if check.is_text("rule", &self.rule, 16) {
+            match rule::by_code(&self.rule) {
+                None => check.problem("rule", format!("{} is no rule; `tally rules` lists them", self.rule)),
+                Some(rule) if rule.action == rule::Action::Refuse => {
+                    check.problem("rule", format!("{} refuses and has no findings", self.rule));
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
-        check.text("rule", &self.rule, 1, 16);
         check.optional("key", &self.key, 128);
         check.choice::<FindingDecision>("decision", self.decision);
         check.reason("reason", &self.reason);
@@ -177,9 +178,8 @@ impl Fields for FindingDecided {
 impl Fields for UploadCompared {
     fn check(&self, check: &mut Checker) {
         if !UPLOAD_KINDS.contains(&self.file_kind.as_str()) {
-            check.problem("file_kind", format!("{} is none of {}", self.file_kind, UPLOAD_KINDS.join(", ")));
+            check.problem("file_kind", format!("is none of {}", UPLOAD_KINDS.join(", ")));
         }
-        check.text("file_kind", &self.file_kind, 1, 8);
         check.attachment("file", self.file.as_ref());
         check.instant("made_us", self.made_us);
         check.count("differences", self.differences.len(), 0, DIFFERENCES_MAX);

@@ -1274,7 +1274,7 @@ pub struct RuleParameter {
     /// Name of the parameter, 1 to 64 bytes. 参数
     #[prost(string, tag = "2")]
     pub key: ::prost::alloc::string::String,
-    /// Value: a whole number, or the name of a severity, 1 to 64 bytes. 值
+    /// Value: a whole number, the name of a severity, or a day such as 2026-01-01, 1 to 64 bytes. 值
     #[prost(string, tag = "3")]
     pub value: ::prost::alloc::string::String,
 }
@@ -1403,7 +1403,8 @@ pub struct PlateBound {
     #[prost(message, optional, tag = "3")]
     pub max: ::core::option::Option<Measure>,
 }
-/// What a machine must be: all that is set must hold, and of a list any one. 条件
+/// What a machine must be: all that is set must hold, and of a list any one. Lists are sorted and unique, their texts
+/// 1 to 192 bytes. 条件
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Criteria {
     /// Category codes, at most 64, sorted and unique.
@@ -1914,10 +1915,11 @@ pub struct Order {
     /// Legal basis, 1 to 256 bytes. 法律依据
     #[prost(string, tag = "3")]
     pub legal_basis: ::prost::alloc::string::String,
-    /// Machines, 16-byte equipment ids, sorted and unique, at most 240, mentioned; more follow by OrderExtended. 设备
+    /// Machines, 16-byte equipment ids, sorted and unique, 1 to 240, mentioned; more follow by OrderExtended. 设备
     #[prost(bytes = "vec", repeated, tag = "4")]
     pub machines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
-    /// Mines that must acknowledge it, 16-byte ids, sorted and unique, at most 8, mentioned. 煤矿
+    /// Mines that must acknowledge it, 16-byte ids, sorted and unique, at most 8, mentioned; in the recall of a maker those
+    /// in which a machine of this event is on record. 煤矿
     #[prost(bytes = "vec", repeated, tag = "5")]
     pub mines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     /// The query that found the machines, at most 1,000 bytes; empty where they were named. 查询
@@ -1950,7 +1952,7 @@ pub struct OrderExtended {
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub mines: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
-/// Lifts an order for machines of it. On the order's chain. 解除停止使用
+/// Lifts an order for machines that it names. On the order's chain. 解除停止使用
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopUseLifted {
     /// Machines, 16-byte equipment ids, sorted and unique, 1 to 240, mentioned.
@@ -1992,13 +1994,13 @@ pub struct Unsealed {
     #[prost(message, optional, tag = "3")]
     pub document: ::core::option::Option<Attachment>,
 }
-/// Opens the chain of a recall. 召回
+/// Opens the chain of a recall. A maker recalls what it made. 召回
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecallIssued {
     /// The order: number, authority, basis, machines.
     #[prost(message, optional, tag = "1")]
     pub order: ::core::option::Option<Order>,
-    /// Model that it is about, 16-byte id, mentioned; empty where it is about more than one. 型号
+    /// Model of every machine that it names, 16-byte id, mentioned; empty where it is about more than one. 型号
     #[prost(bytes = "vec", tag = "2")]
     pub model: ::prost::alloc::vec::Vec<u8>,
     /// The hazard, 1 to 1,000 bytes. 危害
@@ -2017,7 +2019,7 @@ pub struct RecallIssued {
 /// A recalled machine was put right. On the machine's chain; mentions the recall. 召回完成
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecallRemedied {
-    /// The recall, 16-byte order id. 召回
+    /// The recall, 16-byte order id; it names the machine. 召回
     #[prost(bytes = "vec", tag = "1")]
     pub recall: ::prost::alloc::vec::Vec<u8>,
     /// What was done, 1 to 1,000 bytes. 补救内容
@@ -2033,7 +2035,7 @@ pub struct RecallRemedied {
 /// A mine acknowledges an order, or a regulator notes that it refused to. Work Safety Law 2021, article 68. 签收
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OrderReceived {
-    /// The mine, 16-byte id, mentioned.
+    /// The mine, 16-byte id, mentioned; one that must acknowledge it.
     #[prost(bytes = "vec", tag = "1")]
     pub mine: ::prost::alloc::vec::Vec<u8>,
     /// Whether the mine refused to sign; a regulator notes it. 拒签
@@ -2065,7 +2067,7 @@ pub struct FindingDecided {
 /// One difference between an upload and the ledger. 差异
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadDifference {
-    /// The machine, 16-byte equipment id; empty where the ledger has none.
+    /// The machine, 16-byte equipment id; empty where the ledger has none in this mine.
     #[prost(bytes = "vec", tag = "1")]
     pub machine: ::prost::alloc::vec::Vec<u8>,
     /// Device code in the upload, at most 64 bytes. 设备编码
@@ -9689,7 +9691,7 @@ pub mod finding_service_client {
                 .insert(GrpcMethod::new("tally.v1.FindingService", "ListRules"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists findings, ordered by mine, rule and subject. 问题清单
+        /// Lists findings: open ones before closed ones, by mine, rule, cause and begin. 问题清单
         /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn list_findings(
             &mut self,
@@ -9817,7 +9819,7 @@ pub mod finding_service_server {
             tonic::Response<super::ListRulesResponse>,
             tonic::Status,
         >;
-        /// Lists findings, ordered by mine, rule and subject. 问题清单
+        /// Lists findings: open ones before closed ones, by mine, rule, cause and begin. 问题清单
         /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
         async fn list_findings(
             &self,
