@@ -106,9 +106,19 @@ fn limits_are_those_of_the_code() {
         listed.insert((file.to_owned(), name.to_owned()));
     }
     // Whatever tally-core bounds is listed, so that a new limit is not forgotten.
-    for file in
-        ["statement", "signed_event", "set", "retry", "form", "event/check", "admission/judge", "state/equipment"]
-    {
+    for file in [
+        "statement",
+        "signed_event",
+        "set",
+        "retry",
+        "form",
+        "event/check",
+        "event/mark",
+        "event/publication",
+        "event/supervision",
+        "admission/judge",
+        "state/equipment",
+    ] {
         let file = format!("crates/tally-core/src/{file}.rs");
         let source = read_to_string(path(&file)).unwrap();
         for line in source.lines().filter_map(|line| line.trim().strip_prefix("pub const ")) {

@@ -77,6 +77,8 @@ fn samples() -> Vec<Refusal> {
         Refusal::EventNotOnChain { field: "event" },
         Refusal::CannotBeCorrected { why: "an event that opened a chain cannot be withdrawn" },
         Refusal::LengthsDiffer { pieces: "110e-0 m".to_owned(), parent: "100e-0 m".to_owned() },
+        Refusal::OutsideJurisdiction { organisation, what: "area 61".to_owned() },
+        Refusal::MarkEnded { subject: SubjectId::mark("MED200014").unwrap() },
         Refusal::StaleHead { subject: machine, claimed: place, head },
         Refusal::WrongPreviousHash { subject: machine, head },
         Refusal::ChainGap { subject: machine, claimed: ChainIndex::new(9), head },

@@ -56,8 +56,45 @@ fn in_no_position(role: Role) -> String {
     if role == Role::Registrar { "registrar".to_owned() } else { format!("some {}", role_name(role)) }
 }
 
-/// A machine of the company in its mine, another on the way to a dealer, and for each role an organisation that the mine engaged.
-fn scene() -> (Ledger, SubjectId) {
+/// What has a chain of its own in the scene, without being a machine, a mine or an organisation.
+struct Acts {
+    machine: SubjectId,
+    publication: SubjectId,
+    stop: SubjectId,
+    seal: SubjectId,
+    recall: SubjectId,
+}
+
+/// A mark that the scene's authority issued; the number of the sample is still free.
+fn mark() -> SubjectId {
+    SubjectId::mark("MEB250002").unwrap()
+}
+
+fn acts(ledger: &mut Ledger, machine: SubjectId) -> Acts {
+    let names = Names { machines: vec![machine], ..Names::default() };
+    let issued = bodies::mark_issued("MEB250002", &names.maker, &names.model);
+    ledger.accept(ledger.draft("mark authority", Role::MarkAuthority, mark(), Message::MarkIssued(issued)));
+    let mut open = |kind: EventKind| {
+        let mut body = sample(kind, &names);
+        if let Message::StopUseOrdered(ordered) = &mut body {
+            ordered.order.as_mut().unwrap().mines = vec![mine("mine").id().to_vec()];
+        }
+        let draft = ledger.opening("regulator", Role::Regulator, kind.subjects()[0], body);
+        ledger.accept(draft.clone());
+        draft.subject
+    };
+    Acts {
+        machine,
+        publication: open(EventKind::SchedulePublished),
+        stop: open(EventKind::StopUseOrdered),
+        seal: open(EventKind::SealedUp),
+        recall: open(EventKind::RecallIssued),
+    }
+}
+
+/// A machine of the company in its mine, another on the way to a dealer, and for each role an organisation that the mine
+/// engaged; a regulator other than those published and ordered.
+fn scene() -> (Ledger, Acts) {
     let mut ledger = Ledger::scene();
     let machine = ledger.at_mine("0417");
     let on_the_way = ledger.at_mine("0418");
@@ -74,10 +111,11 @@ fn scene() -> (Ledger, SubjectId) {
         };
         ledger.accept(ledger.draft("company", Role::Mine, mine("mine"), Message::Engaged(engaged)));
     }
-    (ledger, machine)
+    let acts = acts(&mut ledger, machine);
+    (ledger, acts)
 }
 
-fn subject_of(kind: EventKind, name: &str, machine: SubjectId) -> SubjectId {
+fn subject_of(kind: EventKind, name: &str, acts: &Acts) -> SubjectId {
     let fresh = Ledger::names("0999");
     match kind {
         EventKind::OrganisationRegistered => organisation("newcomer").subject(),
@@ -86,27 +124,47 @@ fn subject_of(kind: EventKind, name: &str, machine: SubjectId) -> SubjectId {
         EventKind::Manufactured | EventKind::Enrolled => fresh.machine(),
         EventKind::Received | EventKind::ReceiptRefused => Ledger::names("0418").machine(),
         EventKind::AssemblyFormed => SubjectId::named(organisation(name), "综采面1").unwrap(),
+        EventKind::MarkIssued => SubjectId::mark("MEB250001").unwrap(),
+        EventKind::Unsealed => acts.seal,
         _ => match kind.subjects() {
             [SubjectKind::Organisation] => organisation("partner").subject(),
             [SubjectKind::Mine] | [SubjectKind::Organisation, SubjectKind::Mine] => mine("mine"),
-            _ => machine,
+            [SubjectKind::Mark] => mark(),
+            [SubjectKind::Publication] => acts.publication,
+            [SubjectKind::Order] => acts.stop,
+            _ => acts.machine,
         },
     }
 }
 
-fn ask(ledger: &mut Ledger, kind: EventKind, role: Role, machine: SubjectId) -> Answer {
+/// The body of a kind as an organisation in that role may state it.
+fn body_by(kind: EventKind, role: Role, names: &Names) -> Message {
+    let mut body = sample(kind, names);
+    match &mut body {
+        Message::Inspected(inspected) if role == Role::Regulator => {
+            inspected.kind = v1::InspectionKind::Supervision as i32;
+        }
+        Message::OrderReceived(received) => received.refused = role == Role::Regulator,
+        _ => {}
+    }
+    body
+}
+
+fn ask(ledger: &mut Ledger, kind: EventKind, role: Role, acts: &Acts) -> Answer {
     let name = &in_no_position(role);
-    let subject = subject_of(kind, name, machine);
+    let (subject, machine) = (subject_of(kind, name, acts), acts.machine);
     let serial = if subject == machine { "0417" } else { "0999" };
     let event = ledger.last(if subject == Ledger::names("0418").machine() { &subject } else { &machine });
-    let names = Names { inside: Some(mine("mine")), event, ..Ledger::names(serial) };
-    let mut body = sample(kind, &names);
-    if let Message::Inspected(inspected) = &mut body
-        && role == Role::Regulator
-    {
-        inspected.kind = v1::InspectionKind::Supervision as i32;
-    }
-    let mut draft = ledger.draft(name, role, subject, body);
+    let machines = if subject.kind() == SubjectKind::Order { vec![machine] } else { Vec::new() };
+    let order = *acts.recall.id();
+    let names = Names { inside: Some(mine("mine")), event, machines, order, ..Ledger::names(serial) };
+    let body = body_by(kind, role, &names);
+    let has_own_id = matches!(subject.kind(), SubjectKind::Order | SubjectKind::Publication);
+    let mut draft = if kind.opens() && has_own_id {
+        ledger.opening(name, role, subject.kind(), body)
+    } else {
+        ledger.draft(name, role, subject, body)
+    };
     if role == Role::Registrar {
         draft = draft.hand("registrar-2");
     }
@@ -115,7 +173,13 @@ fn ask(ledger: &mut Ledger, kind: EventKind, role: Role, machine: SubjectId) -> 
     let in_row = authority::of(kind).signers.contains(&Signer::Role(role));
     match ledger.judge(&candidate, &[]) {
         Err(Refusal::RoleMayNotSign { .. }) => Answer::MayNot,
-        Err(Refusal::NotInPosition { .. } | Refusal::Stranger { .. }) if in_row => Answer::Closer,
+        Err(Refusal::NotInPosition { .. } | Refusal::Stranger { .. } | Refusal::OutsideJurisdiction { .. })
+            if in_row =>
+        {
+            Answer::Closer
+        }
+        // A recall mentions nothing but what is recalled.
+        Err(Refusal::MentionNotAllowed { .. }) if kind == EventKind::RecallIssued => Answer::Closer,
         Err(Refusal::NotInPosition { .. }) => Answer::Position,
         Err(refusal @ (Refusal::RoleNotHeld { .. } | Refusal::ThresholdNotMet { .. } | Refusal::Stranger { .. })) => {
             panic!("{kind} by {name}: {refusal}")
@@ -141,10 +205,11 @@ const RELATION: &str = "\
 
 | subject | who |
 | --- | --- |
-| machine | its maker, owner, holder and user under a lease; consignee and sender of an open dispatch; who holds the role mine for the mine that it is in; whom that mine, its holder or its owner engaged |
-| mine | who holds the role mine for it; its operator; whom it engaged |
+| machine | mark authorities, regulators and investigators; its maker, owner, holder and user under a lease; consignee and sender of an open dispatch; who holds the role mine for the mine that it is in; whom that mine, its holder or its owner engaged |
+| mine | mark authorities, regulators and investigators; who holds the role mine for it; its operator; whom it engaged |
 | organisation | itself; the registrar |
 | model | manufacturers |
+| mark, order, publication | mark authorities, regulators and investigators |
 
 Whoever took an organisation over (OrganisationSucceeded) stands in its place as maker, owner, holder, user, consignee,
 sender and operator. A grant of a role does not pass.
@@ -160,10 +225,29 @@ refused (`WRONG_MENTIONS`).
 | mentioned | who may |
 | --- | --- |
 | organisation | anybody; it must be on record |
-| mine | who has to do with the mine; anybody entitled to sign about a machine that is in it on record; it must be on record |
+| mine | who has to do with the mine; anybody entitled to sign about a machine that is in it on record; a maker in a recall of a machine that is in it on record; the registrar in a publication for it; it must be on record |
 | machine, by an event on a machine's chain | who has to do with the mentioned machine; it must be on record |
 | machine, by an event on a mine's chain | whoever may sign there, if the machine is in that mine on record |
-| model, mark | anybody entitled to sign what names it |
+| machine, by an order | mark authorities and regulators; in a recall of its own, who made it |
+| machine, where an order is lifted for it | who may lift the order, if the order named it |
+| model, mark | anybody entitled to sign what names it; a recall names the model of all its machines |
+| recall, by RecallRemedied | who has to do with the machine, if the recall named it |
+
+## How far an authority reaches 管辖
+
+A regulator's grant names areas by prefixes of GB/T 2260 codes, or none for everywhere; on all of its grants together it
+reaches as far as the widest. Beyond that is refused (`OUTSIDE_JURISDICTION`).
+
+| what | who |
+| --- | --- |
+| publication for the nation | the registrar; a regulator everywhere |
+| publication for an area | the registrar; a regulator whose area is that or a wider one |
+| publication for a group | who runs mines, for those that it runs |
+| publication for a mine | who runs it; the registrar; a regulator of the mine's area code, where it has none a regulator everywhere |
+| receipt of an order | a mine that must acknowledge it, by who runs it; that it refused, a regulator notes |
+| withdrawal of a publication | who published it, or its successor |
+| more machines or mines of an order | who gave it, or its successor |
+| lifting or unsealing | who gave the order, or its successor; a regulator that reaches over all that the giver does, and not the other way round; where the giver is no regulator any more, a regulator everywhere |
 ";
 
 const KEYS: &str = "\
@@ -194,7 +278,7 @@ fn when(when: When) -> &'static str {
 
 #[test]
 fn who_may_sign_is_printed_as_documented() {
-    let (mut ledger, machine) = scene();
+    let (mut ledger, acts) = scene();
     let mut text = INTRO.to_owned();
     text.push_str("\n## Roles that are granted\n\n| no. | role | 中文 | has to do with every machine and mine |\n| --- | --- | --- | --- |\n");
     for role in ROLES {
@@ -220,13 +304,13 @@ fn who_may_sign_is_printed_as_documented() {
         .unwrap();
     }
     text.push_str("\nREFUSE: without it the event is refused (`HAND_MISSING`). FIND: it is recorded and shown as `SECOND_SIGNATURE_MISSING`;\na Countersigned supplies it late, and the history shows both.\n");
-    text.push_str("\n## Every role and every kind 全表\n\nWhat admission answers to an organisation in that role which the mine of the machine engaged, and which is in no other\nposition. ● may sign · ◐ the role may, but only who stands closer: the maker that still holds the machine, or who runs\nthat very mine · ○ whoever is in the position may, in whatever role it holds · empty: may not (`ROLE_MAY_NOT_SIGN`).\nKeyAdded and KeyRevoked are signed by the recovery key, too, in whatever role.\n\n| kind |");
+    text.push_str("\n## Every role and every kind 全表\n\nWhat admission answers to an organisation in that role which the mine of the machine engaged, and which is in no other\nposition. ● may sign · ◐ the role may, but only who stands closer: the maker that still holds the machine or made what\nit recalls, who runs that very mine, who gave the order or published, a higher authority · ○ whoever is in the\nposition may, in whatever role it holds · empty: may not (`ROLE_MAY_NOT_SIGN`).\nKeyAdded and KeyRevoked are signed by the recovery key, too, in whatever role.\n\n| kind |");
     ROLES.iter().for_each(|role| write!(text, " {} |", role_name(*role)).unwrap());
     writeln!(text, "\n| --- |{}", " :-: |".repeat(ROLES.len())).unwrap();
     for kind in EventKind::ALL {
         write!(text, "| {kind} |").unwrap();
         for role in ROLES {
-            let answer = ask(&mut ledger, *kind, *role, machine);
+            let answer = ask(&mut ledger, *kind, *role, &acts);
             write!(text, " {} |", answer.sign()).unwrap();
         }
         text.push('\n');
@@ -240,11 +324,11 @@ fn who_may_sign_is_printed_as_documented() {
 
 #[test]
 fn a_role_that_is_not_in_the_row_never_passes_and_one_that_is_always_may() {
-    let (mut ledger, machine) = scene();
+    let (mut ledger, acts) = scene();
     for row in MAY_SIGN {
         let by_position = row.signers.iter().any(|signer| !matches!(signer, Signer::Role(_) | Signer::RecoveryKey));
         for role in ROLES {
-            let answer = ask(&mut ledger, row.kind, *role, machine);
+            let answer = ask(&mut ledger, row.kind, *role, &acts);
             let due: &[Answer] = match (row.signers.contains(&Signer::Role(*role)), by_position) {
                 (true, _) => &[Answer::May, Answer::Closer],
                 // All are related to this machine, and none of them is in another position.
@@ -259,7 +343,8 @@ fn a_role_that_is_not_in_the_row_never_passes_and_one_that_is_always_may() {
 
 #[test]
 fn without_an_engagement_the_same_organisations_are_strangers() {
-    let (mut ledger, machine) = scene();
+    let (mut ledger, acts) = scene();
+    let machine = acts.machine;
     let engaged: Vec<_> = ledger.touching(&mine("mine"));
     for event in engaged {
         if event.candidate.kind() == EventKind::Engaged {
@@ -271,17 +356,12 @@ fn without_an_engagement_the_same_organisations_are_strangers() {
             ledger.accept(ledger.draft("company", Role::Mine, mine("mine"), Message::EngagementEnded(ended)));
         }
     }
-    for row in MAY_SIGN.iter().filter(|row| subject_of(row.kind, "nobody", machine) == machine) {
+    for row in MAY_SIGN.iter().filter(|row| subject_of(row.kind, "nobody", &acts) == machine) {
         for role in ROLES.iter().filter(|role| row.signers.contains(&Signer::Role(**role))) {
             let name = &in_no_position(*role);
-            let names = Names { inside: Some(mine("mine")), event: ledger.last(&machine), ..Ledger::names("0417") };
-            let mut body = sample(row.kind, &names);
-            if let Message::Inspected(inspected) = &mut body
-                && *role == Role::Regulator
-            {
-                inspected.kind = v1::InspectionKind::Supervision as i32;
-            }
-            let draft = ledger.draft(name, *role, machine, body);
+            let (event, order) = (ledger.last(&machine), *acts.recall.id());
+            let names = Names { inside: Some(mine("mine")), event, order, ..Ledger::names("0417") };
+            let draft = ledger.draft(name, *role, machine, body_by(row.kind, *role, &names));
             let sent = ledger.sign(&draft);
             let candidate = ledger.receive(&sent).unwrap();
             let answer = ledger.judge(&candidate, &[]);

@@ -84,6 +84,28 @@ fn descend(set: &FileDescriptorSet, name: &str, before: &[FieldDescriptorProto],
     }
 }
 
+/// The publication of a body that publishes.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds publish nothing")]
+fn publication(body: &mut Message) -> Option<&mut v1::Publication> {
+    match body {
+        Message::PolicyPublished(body) => body.publication.as_mut(),
+        Message::SchedulePublished(body) => body.publication.as_mut(),
+        Message::PhaseOutPublished(body) => body.publication.as_mut(),
+        _ => None,
+    }
+}
+
+/// The order that a body opens.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds open no order")]
+fn order(body: &mut Message) -> Option<&mut v1::Order> {
+    match body {
+        Message::StopUseOrdered(body) => body.order.as_mut(),
+        Message::SealedUp(body) => body.order.as_mut(),
+        Message::RecallIssued(body) => body.order.as_mut(),
+        _ => None,
+    }
+}
+
 /// Bodies of a kind that are right in themselves: the sample, and what gives fields that exclude each other their turn.
 #[expect(clippy::wildcard_enum_match_arm, reason = "in the other bodies no field excludes another")]
 fn bases(kind: EventKind) -> Vec<Message> {
@@ -116,9 +138,36 @@ fn bases(kind: EventKind) -> Vec<Message> {
             body.withdrawn = false;
             body.replacement = Some(v1::Replacement { occurred_at_us: START, body: vec![8, 1] });
         }
+        Message::MarkIssued(body) => {
+            body.kind = v1::MarkKind::Batch as i32;
+            body.valid_until = None;
+            body.serials = vec!["1".to_owned()];
+        }
         _ => {}
     }
-    vec![base, other]
+    let mut bases = vec![base.clone(), other];
+    if let Message::MarkIssued(mut body) = base.clone() {
+        body.kind = v1::MarkKind::Trial as i32;
+        body.trial_mines = vec![names.mine.id().to_vec()];
+        bases.push(Message::MarkIssued(body));
+    }
+    let mut ordered = base.clone();
+    if let Some(order) = order(&mut ordered) {
+        "型号=EBZ200".clone_into(&mut order.query);
+        order.list_hash = vec![1; 32];
+        bases.push(ordered);
+    }
+    for layer in [v1::PublicationLayer::Area, v1::PublicationLayer::Mine] {
+        let mut published = base.clone();
+        let Some(publication) = publication(&mut published) else { continue };
+        publication.layer = layer as i32;
+        match layer {
+            v1::PublicationLayer::Area => "14".clone_into(&mut publication.area),
+            _ => publication.mine = names.mine.id().to_vec(),
+        }
+        bases.push(published);
+    }
+    bases
 }
 
 fn genesis() -> v1::Genesis {
@@ -136,7 +185,17 @@ fn examples(type_name: &str) -> Vec<Vec<u8>> {
     let lot = v1::Component { serial: String::new(), lot: "1".to_owned(), ..unit.clone() };
     let fate = |part: &v1::Component| v1::PartFate { component: Some(part.clone()), fate: v1::Fate::Spare as i32 };
     let measure = super::bodies::measure("overload_A", 1, 0, "A");
+    let one = || "1".to_owned();
     match type_name {
+        "Attribute" => vec![v1::Attribute { key: one(), value: one() }.encode_to_vec()],
+        "ControlledPart" => {
+            vec![v1::ControlledPart { slot: one(), model: one(), ..v1::ControlledPart::default() }.encode_to_vec()]
+        }
+        "JoinedProduct" => vec![v1::JoinedProduct { model: one(), mark_no: String::new() }.encode_to_vec()],
+        "PlateBound" => vec![v1::PlateBound { key: one(), min: None, max: None }.encode_to_vec()],
+        "UploadDifference" => {
+            vec![v1::UploadDifference { field: one(), ..v1::UploadDifference::default() }.encode_to_vec()]
+        }
         "Component" => vec![unit.encode_to_vec(), lot.encode_to_vec()],
         "PartFate" => vec![fate(&unit).encode_to_vec()],
         "Place" => vec![at_mine(&Names::default().mine).unwrap().encode_to_vec()],
@@ -252,7 +311,21 @@ fn probes(of: Type) -> Vec<Vec<u8>> {
             vec![PROBE_ID.to_vec(), subject, key("probe")]
         }
         Type::String => {
-            ["A0", "140921", "14092102133712", "XA", "text/x"].iter().map(|text| text.as_bytes().to_vec()).collect()
+            let texts = [
+                "A0",
+                "140921",
+                "14092102133712",
+                "XA",
+                "text/x",
+                "A",
+                "MEB250009",
+                "MON-001",
+                "MARK-004",
+                "raise_to",
+                "NOTE",
+                "ABSJ",
+            ];
+            texts.iter().map(|text| text.as_bytes().to_vec()).collect()
         }
         _ => Vec::new(),
     }
@@ -284,6 +357,10 @@ fn try_field(kind: EventKind, path: &Path) -> Option<Tried> {
     None
 }
 
+/// Fields of an inner message that a kind never takes.
+const NEVER: &[(EventKind, &str)] =
+    &[(EventKind::CategoriesPublished, "publication.area"), (EventKind::CategoriesPublished, "publication.mine")];
+
 /// Fields that take no other value than another field of the body has.
 const BOUND: &[(EventKind, &str, &str)] = &[(EventKind::EnteredMine, "to_location.mine", "mine")];
 
@@ -305,6 +382,10 @@ fn row(kind: EventKind) -> Row {
     for path in fields(kind) {
         let name = path.name();
         if probes(path.last().r#type()).is_empty() {
+            continue;
+        }
+        if NEVER.contains(&(kind, &name)) {
+            assert!(try_field(kind, &path).is_none(), "{kind}: {name} takes a value");
             continue;
         }
         let bound = BOUND.iter().find(|(of, field, _)| *of == kind && *field == name);

@@ -28,7 +28,7 @@ use tally_core::{
     envelope::{PAYLOAD_TYPE_EVENT, PAYLOAD_TYPE_STATEMENT, pae},
     event::UncheckedBody,
     hash::{Digest, EventHash, sha256},
-    id::{EventId, EventRef, OrganisationId, Scheme, SubjectId},
+    id::{EventId, EventRef, OrganisationId, Scheme, SubjectId, SubjectKind},
     key::{KeyId, PublicKey},
     number::{ChainIndex, LogPosition},
     refusal::Refusal,
@@ -204,6 +204,15 @@ impl Ledger {
             previous_hash: None,
             first_index: None,
         }
+    }
+
+    /// An event that opens the chain of what has no number of its own: the id of the event is that of the subject.
+    pub(crate) fn opening(&mut self, name: &str, role: Role, kind: SubjectKind, body: Message) -> Draft {
+        self.ids += 1;
+        let mut id = [0xAA; 16];
+        id[8..].copy_from_slice(&self.ids.to_be_bytes());
+        (id[6], id[8]) = (0x7A, 0x80);
+        Draft { event_id: Some(id), ..self.draft(name, role, SubjectId::new(kind, id), body) }
     }
 
     /// The statement of a draft.
@@ -409,8 +418,8 @@ pub(crate) fn public_key(name: &str) -> PublicKey {
 }
 
 impl Ledger {
-    /// A maker, a dealer, a lessor, a mine with its company, a contractor, a shop, a laboratory, a recycler, a regulator
-    /// and strangers; every organisation with two people.
+    /// A maker, a dealer, a lessor, a mine with its company, a contractor, a shop, a laboratory, a recycler, a regulator,
+    /// a mark authority and strangers; every organisation with two people.
     pub(crate) fn scene() -> Self {
         let mut ledger = Self::founded(2);
         ledger.register("company", &[], &[]);
@@ -430,11 +439,22 @@ impl Ledger {
             ("laboratory", Role::Laboratory),
             ("recycler", Role::Recycler),
             ("regulator", Role::Regulator),
+            ("mark authority", Role::MarkAuthority),
             ("partner", Role::Dealer),
         ] {
             ledger.register(name, &[role], &[]);
         }
         ledger
+    }
+
+    /// A regulator for some areas.
+    pub(crate) fn register_regulator(&mut self, name: &str, areas: &[&str]) {
+        self.register(name, &[], &[]);
+        let areas = areas.iter().map(|area| (*area).to_owned()).collect();
+        let scope = Some(v1::Scope { areas, ..v1::Scope::default() });
+        let from = bodies::day(2000, 1, 1);
+        let granted = v1::RoleGranted { role: Role::Regulator as i32, scope, from, ..v1::RoleGranted::default() };
+        self.by_registrar(organisation(name).subject(), Message::RoleGranted(granted));
     }
 
     fn grant_mine(&mut self, name: &str, of: &str) {
