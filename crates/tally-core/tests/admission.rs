@@ -10,10 +10,12 @@
 #[path = "admission/cases.rs"]
 mod cases;
 mod common;
+#[path = "admission/supervision.rs"]
+mod supervision;
 
 use std::collections::BTreeSet;
 
-use cases::{Attempt, CASES, by, note, part, split};
+use cases::{Attempt, Case, by, note, part, split};
 use common::{
     DAY, Draft, Ledger, ORIGIN, START,
     bodies::{self, Names, sample},
@@ -29,10 +31,14 @@ use tally_core::{
 };
 use tally_proto::v1::{self, DispatchReason, IrregularityKind, Role, ServiceState, statement::Body as Message};
 
+fn all() -> impl Iterator<Item = &'static Case> {
+    cases::CASES.iter().chain(supervision::CASES)
+}
+
 #[test]
 fn each_is_refused_for_its_reason_and_changes_nothing() {
     let scene = Ledger::scene();
-    for case in CASES {
+    for case in all() {
         let mut ledger = scene.clone();
         let attempt = (case.attempt)(&mut ledger);
         let (before, length) = (fingerprint(&ledger.admission), ledger.log.len());
@@ -51,7 +57,7 @@ fn each_is_refused_for_its_reason_and_changes_nothing() {
 
 #[test]
 fn every_reason_is_shown() {
-    let shown: BTreeSet<&str> = CASES.iter().map(|case| case.reason).collect();
+    let shown: BTreeSet<&str> = all().map(|case| case.reason).collect();
     let listed: BTreeSet<&str> = REFUSALS.iter().map(|row| row.reason).collect();
     // None is given by the layers of the server alone: what they add has reasons of its own.
     assert_eq!(shown, listed);

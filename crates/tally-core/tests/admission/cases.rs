@@ -32,7 +32,7 @@ pub(crate) struct Case {
     pub(crate) attempt: fn(&mut Ledger) -> Attempt,
 }
 
-fn one(draft: Draft) -> Attempt {
+pub(crate) fn one(draft: Draft) -> Attempt {
     Attempt::One(Box::new(draft))
 }
 
