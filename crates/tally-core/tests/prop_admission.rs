@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use common::{
     DAY, Draft, Ledger, ORIGIN, START,
-    bodies::{Names, measure, piece, sample},
+    bodies::{Names, mark_issued, measure, piece, sample},
     fingerprint, mine, organisation,
 };
 use proptest::prelude::*;
@@ -22,8 +22,8 @@ use tally_core::{
     admission::{Admission, CORRECTABLE},
     candidate::Candidate,
     entry::EventEntry,
-    event::{Body, EventKind, UncheckedBody, event_ref_message},
-    id::{OrganisationId, SubjectId},
+    event::{Body, EventKind, UncheckedBody, event_ref_message, kind::Stage},
+    id::{OrganisationId, SubjectId, SubjectKind},
     state::{Instant, Recorded, equipment},
     time::Timestamp,
 };
@@ -63,7 +63,7 @@ struct Choice {
 }
 
 fn choices() -> impl Strategy<Value = Vec<Choice>> {
-    let choice = (0..20_u8, 0..3_u8, 0..4_u8, any::<u8>(), 0..20_000_u16).prop_map(
+    let choice = (0..28_u8, 0..3_u8, 0..4_u8, any::<u8>(), 0..20_000_u16).prop_map(
         |(action, machine, party, detail, minutes_ago)| Choice { action, machine, party, detail, minutes_ago },
     );
     prop::collection::vec(choice, 12..40)
@@ -76,6 +76,16 @@ static WORLD: LazyLock<Ledger> = LazyLock::new(|| {
     let received = ledger.dispatch(("maker", Role::Manufacturer), "shop", lent, DispatchReason::Loan);
     ledger.accept(ledger.draft("shop", Role::OverhaulShop, lent, Message::Received(received)));
     ledger.make_lot("L-1", 100);
+    let names = Names { machines: vec![Ledger::names("1").machine()], ..Names::default() };
+    for kind in [EventKind::StopUseOrdered, EventKind::SealedUp, EventKind::RecallIssued] {
+        let draft = ledger.opening(REGULATOR.0, REGULATOR.1, SubjectKind::Order, sample(kind, &names));
+        ledger.accept(draft);
+    }
+    for number in ["MEB250000", "MEB250001", "MEB250002"] {
+        let body = Message::MarkIssued(mark_issued(number, "maker牌", "EBZ200"));
+        let subject = SubjectId::mark(number).unwrap();
+        ledger.accept(ledger.draft("mark authority", Role::MarkAuthority, subject, body));
+    }
     ledger.now += 30 * DAY;
     ledger
 });
@@ -146,7 +156,8 @@ fn drafts(ledger: &Ledger, choice: &Choice) -> Option<Vec<Draft>> {
             ledger.draft(party.0, party.1, machine, body)
         }
         3 => by(holder, EventKind::Warehoused),
-        4..=6 | 15.. => by(company, IN_THE_MINE[usize::from(choice.detail) % IN_THE_MINE.len()]),
+        20.. => return supervision(ledger, machine, choice, &names).map(|draft| vec![draft]),
+        4..=6 | 15..20 => by(company, IN_THE_MINE[usize::from(choice.detail) % IN_THE_MINE.len()]),
         8 => by(owner, EventKind::OwnershipChanged).hand(other.0),
         9 | 14 => {
             let kind = if choice.detail.is_multiple_of(2) { EventKind::OverhaulStarted } else { EventKind::Overhauled };
@@ -172,6 +183,119 @@ fn drafts(ledger: &Ledger, choice: &Choice) -> Option<Vec<Draft>> {
         7 | 13 => return Some(split(ledger, machine, holder, known.mine)),
     };
     Some(vec![draft])
+}
+
+const REGULATOR: (&str, Role) = ("regulator", Role::Regulator);
+
+/// What is tried about orders, recalls, decisions, publications and marks.
+fn supervision(ledger: &Ledger, machine: SubjectId, choice: &Choice, names: &Names) -> Option<Draft> {
+    let detail = usize::from(choice.detail);
+    let names = Names { machines: vec![machine], ..names.clone() };
+    let mut id = [0xBB; 16];
+    id[8..].copy_from_slice(&(ledger.log.len() as u64).to_be_bytes());
+    (id[6], id[8]) = (0x7B, 0x80);
+    let open = |(name, role): (&str, Role), kind: EventKind, body: Message| {
+        let draft = ledger.draft(name, role, SubjectId::new(kind.subjects()[0], id), body);
+        Draft { event_id: Some(id), ..draft }
+    };
+    let on = |(name, role): (&str, Role), subject: SubjectId, kind: EventKind| {
+        ledger.draft(name, role, subject, sample(kind, &names))
+    };
+    // What was opened by these kinds, any of them.
+    let opened = |kinds: &[EventKind]| -> Option<SubjectId> {
+        let subjects: Vec<SubjectId> = ledger
+            .log
+            .iter()
+            .filter(|event| kinds.contains(&event.candidate.kind()))
+            .map(|event| event.candidate.statement().subject)
+            .collect();
+        subjects.get(detail / 5 % subjects.len().max(1)).copied()
+    };
+    let orders = [EventKind::StopUseOrdered, EventKind::SealedUp, EventKind::RecallIssued];
+    match choice.action {
+        20 | 21 => {
+            let kind = orders[detail % 3];
+            let mut body = sample(kind, &names);
+            if let Message::StopUseOrdered(body) = &mut body {
+                body.order.as_mut().unwrap().mines = vec![mine("mine").id().to_vec()];
+            }
+            let by = if detail.is_multiple_of(2) { REGULATOR } else { PARTIES[0] };
+            Some(open(by, kind, body))
+        }
+        22 | 26 | 27 => {
+            let follow = [
+                EventKind::OrderExtended,
+                EventKind::StopUseLifted,
+                EventKind::Unsealed,
+                EventKind::OrderReceived,
+                EventKind::RecallRemedied,
+            ];
+            let kind = follow[detail % 5];
+            match kind {
+                EventKind::OrderReceived => {
+                    let mine = mine("mine").id().to_vec();
+                    let body = v1::OrderReceived { mine, refused: false, note: String::new() };
+                    let (name, role) = PARTIES[2];
+                    Some(ledger.draft(name, role, opened(&orders[..1])?, Message::OrderReceived(body)))
+                }
+                EventKind::RecallRemedied => {
+                    let order = *opened(&orders[2..])?.id();
+                    let body = sample(kind, &Names { order, ..names.clone() });
+                    let (name, role) = PARTIES[usize::from(choice.party)];
+                    Some(ledger.draft(name, role, machine, body))
+                }
+                EventKind::Unsealed => Some(on(REGULATOR, opened(&orders[1..2])?, kind)),
+                EventKind::StopUseLifted => Some(on(REGULATOR, opened(&orders[..1])?, kind)),
+                _ => Some(on(REGULATOR, opened(&orders)?, kind)),
+            }
+        }
+        23 => {
+            let subject = if detail.is_multiple_of(3) { mine("mine") } else { machine };
+            Some(on(REGULATOR, subject, EventKind::FindingDecided))
+        }
+        24 => {
+            let publications = [
+                EventKind::PolicyPublished,
+                EventKind::SchedulePublished,
+                EventKind::CategoriesPublished,
+                EventKind::PhaseOutPublished,
+            ];
+            if detail.is_multiple_of(4) {
+                return Some(on(REGULATOR, opened(&publications)?, EventKind::PublicationWithdrawn));
+            }
+            let kind = publications[detail / 4 % 4];
+            Some(open(REGULATOR, kind, sample(kind, &names)))
+        }
+        _ if detail.is_multiple_of(4) => {
+            let mut draft = on(PARTIES[2], mine("mine"), EventKind::UploadCompared);
+            if let Message::UploadCompared(body) = &mut draft.body {
+                let (machine, field) = (machine.id().to_vec(), "location".to_owned());
+                body.differences = vec![v1::UploadDifference { machine, field, ..v1::UploadDifference::default() }];
+            }
+            Some(draft)
+        }
+        _ => {
+            // Four marks, three of them issued before, so that the end of one is not the end of all.
+            let number = format!("MEB25000{}", choice.party);
+            let mark = SubjectId::mark(&number).unwrap();
+            let kinds = [
+                EventKind::MarkIssued,
+                EventKind::MarkChanged,
+                EventKind::MarkRenewed,
+                EventKind::MarkSuspended,
+                EventKind::MarkResumed,
+                EventKind::MarkRevoked,
+                EventKind::MarkCancelled,
+            ];
+            let is_open = ledger.admission.head(&mark).chain_length > 0;
+            let kind = if is_open { kinds[1 + detail / 4 % 6] } else { kinds[0] };
+            let mut draft = on(("mark authority", Role::MarkAuthority), mark, kind);
+            if let Message::MarkIssued(body) = &mut draft.body {
+                body.number = number;
+            }
+            Some(draft)
+        }
+    }
 }
 
 /// Chooses among the outcomes of a body.
@@ -505,9 +629,10 @@ proptest! {
 #[test]
 fn generated_lives_go_through_most_kinds() {
     use proptest::{strategy::ValueTree as _, test_runner::TestRunner};
+    const LIVES: u32 = 192;
     let mut runner = TestRunner::deterministic();
     let (mut kinds, mut recorded) = (BTreeMap::new(), 0);
-    for _ in 0..64 {
+    for _ in 0..LIVES {
         let ledger = live(&choices().new_tree(&mut runner).unwrap().current());
         for event in &ledger.log[WORLD.log.len()..] {
             *kinds.entry(event.candidate.kind()).or_insert(0_u32) += 1;
@@ -527,5 +652,11 @@ fn generated_lives_go_through_most_kinds() {
     ] {
         assert!(kinds.contains_key(&kind), "{kind} is never generated: {kinds:?}");
     }
-    assert!(recorded > 64 * 10, "{recorded} events in 64 lives");
+    let supervised = EventKind::ALL
+        .iter()
+        .filter(|kind| matches!(kind.stage(), Stage::Mark | Stage::Publication | Stage::Supervision));
+    for kind in supervised {
+        assert!(kinds.contains_key(kind), "{kind} is never generated: {kinds:?}");
+    }
+    assert!(recorded > LIVES * 10, "{recorded} events in {LIVES} lives");
 }

@@ -79,7 +79,7 @@ fn acts(ledger: &mut Ledger, machine: SubjectId) -> Acts {
         if let Message::StopUseOrdered(ordered) = &mut body {
             ordered.order.as_mut().unwrap().mines = vec![mine("mine").id().to_vec()];
         }
-        let draft = ledger.opening("regulator", Role::Regulator, kind.subjects()[0], body);
+        let draft = ledger.opening("regulator", Role::Regulator, *kind.subjects().first().unwrap(), body);
         ledger.accept(draft.clone());
         draft.subject
     };

@@ -58,6 +58,7 @@ fn regulators(ledger: &mut Ledger) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds open no order")]
 fn with_mines(body: &mut Message, mines: &[&str]) {
     let order = match body {
         Message::StopUseOrdered(body) => &mut body.order,
