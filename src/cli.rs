@@ -479,7 +479,8 @@ pub struct Record {
     pub instead: Option<RecordCommand>,
     /// Kind of event, for example `inspected`.
     pub kind: Option<String>,
-    /// Machine: `MAKER::MODEL::SERIAL`, alias or id; or another subject: `KIND/UUID`.
+    /// Machine: `MAKER::MODEL::SERIAL`, alias or id; a mark: its number; or another subject: `KIND/UUID`. Left away for
+    /// what opens an order or a publication.
     pub subject: Option<String>,
     /// Event, or list of events that make an atomic set, as JSON from a file; `-` for stdin.
     #[arg(long, conflicts_with_all = ["kind", "subject", "fields"])]

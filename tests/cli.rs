@@ -402,6 +402,102 @@ fn dry_run_shows_the_bytes_and_records_nothing() {
 }
 
 #[test]
+fn a_mark_an_order_and_a_publication_are_recorded_as_everything_else() {
+    let desk = Desk::new().delivered();
+    let mut acting = Vec::new();
+    for (key, role) in [("marks", "mark_authority"), ("bureau", "regulator")] {
+        for key in [key.to_owned(), format!("{key}-recovery")] {
+            desk.ok(&["key", "generate", &desk.key(&key)]);
+        }
+        let id = desk.register(key, key, key, &[]);
+        desk.registrar_json(&["org", "grant", &id, role, "--from", "2020-01-01"]);
+        acting.push([id, role.to_owned(), desk.key(key)]);
+    }
+    let record = |by: usize, arguments: &[&str]| {
+        let [id, role, key] = &acting[by];
+        let signing = ["--organisation", id, "--role", role, "--key", key];
+        desk.run(&[&["record"], arguments, &signing, &["--output", "json"]].concat())
+    };
+    let subject = |finished: Finished| text(&parse(&finished.expect_code(0).stdout)["subject"]);
+
+    // A mark is named by its number, which goes into the body.
+    let certificate = json!({
+        "holder": "沁源机械",
+        "producers": [{ "name": "沁源机械" }],
+        "productName": "采煤机",
+        "models": ["MG900/2245", "MG400/930"],
+        "scope": { "sectors": ["coal"], "gasGrades": ["outburst", "low", "high"] },
+    });
+    let certificate = format!("certificate={certificate}");
+    let issued = ["mark_issued", "MEA130001", "--set", "kind=type", "--set", &certificate];
+    let period = ["--set", "issued_on=2025-01-01", "--set", "valid_from=2025-01-01", "--set", "valid_until=2029-12-31"];
+    let document = ["--set", "document_no=A-1"];
+    let mark = subject(record(0, &[&issued[..], &period, &document].concat()));
+    assert_eq!(mark, SubjectId::mark("MEA130001").unwrap().to_string());
+    let suspended = ["mark_suspended", "MEA130001", "--set", "from=2026-03-01", "--set", "stops=selling"];
+    let suspended = [&suspended[..], &["--set", "stops=making", "--set", "reason=sampling failed"], &document].concat();
+    assert_eq!(subject(record(0, &suspended)), mark);
+    let revoked = ["mark_revoked", "mark/MEA130001", "--set", "from=2026-03-02", "--set", "reason=false papers"];
+    assert_eq!(subject(record(0, &[&revoked[..], &document].concat())), mark);
+    let again = record(0, &[&revoked[..], &document].concat());
+    assert_says(&again.expect_code(1), &["was revoked or cancelled", "nothing was recorded"]);
+    let history = desk.run(&["history", "mark/MEA130001"]).expect_code(0);
+    assert_says(&history, &["MarkIssued 安标发放", "MarkRevoked 安标撤销", "3 on its chain and 2 by mention"]);
+
+    // An order has no name before it is recorded.
+    let mines = format!("order.mines={}", desk.mine);
+    let machines = format!("order.machines={PLATE}");
+    let ordered = ["stop_use_ordered", "--set", "order.order_no=停2026-1", "--set", "order.authority=省局", "--set"];
+    let about = ["order.legal_basis=安全生产法2021 §70", "--set", &machines, "--set", &mines];
+    let until = ["--set", "condition=put right", "--occurred-at", "2026-03-10T08:00:00+08:00"];
+    let receipt = parse(&record(1, &[&ordered[..], &about, &until].concat()).expect_code(0).stdout);
+    let order = text(&receipt["subject"]);
+    assert_eq!(order, format!("order/{}", text(&receipt["eventId"])), "it has the id of the event that opened it");
+    drop(desk.mine_records(&["order_received", &order, "--set", &format!("mine={}", desk.mine)]).expect_code(0));
+    let machines = format!("machines={PLATE}");
+    let lifted = ["stop_use_lifted", &order, "--set", &machines, "--set", "checked_by=省局", "--set", "result=符合"];
+    let by_mine = desk.mine_records(&lifted).expect_code(1);
+    assert_says(&by_mine, &["role mine may not sign StopUseLifted"]);
+    assert_eq!(subject(record(1, &lifted)), order);
+    let history = desk.run(&["history", PLATE]).expect_code(0);
+    assert_says(
+        &history,
+        &["StopUseOrdered 责令停止使用", "StopUseLifted 解除停止使用", "3 on its chain and 2 by mention"],
+    );
+    let history = desk.json(&["history", &order]);
+    assert_eq!(history["entries"].as_array().unwrap().len(), 3);
+
+    // A publication is long: it comes from a file, and its rows in any order.
+    let mut event = parse(&desk.ok(&["record", "template", "schedule_published"]));
+    assert!(text(&event["help"]["subject"]).contains("leave it away"), "{event}");
+    event["occurredAt"] = json!("2026-03-02T08:00:00+08:00");
+    let publication = [("title", "周期"), ("layer", "nation"), ("from", "2026-04-01")];
+    for (name, fact) in publication {
+        event["body"]["publication"][name] = json!(fact);
+    }
+    let row = |code: &str| {
+        json!({
+            "code": code, "appliesTo": "SHEARER", "work": "inspect", "nameZh": "检查", "nameEn": "inspection",
+            "interval": 1, "unit": "month", "firstDue": "in_use", "by": ["overhaul_shop", "mine"], "severity": "general",
+        })
+    };
+    event["body"]["rows"] = json!([row("S-2"), row("S-1")]);
+    let file = desk.file("schedule.json", &event.to_string());
+    let published = subject(record(1, &["--file", file.to_str().unwrap()]));
+    assert!(published.starts_with("publication/"), "{published}");
+    let chosen = "publication/018f0000-0000-7000-8000-000000000001";
+    event["subject"] = json!(chosen);
+    let file = desk.file("schedule.json", &event.to_string());
+    assert_eq!(subject(record(1, &["--file", file.to_str().unwrap()])), chosen);
+    let withdrawn = ["publication_withdrawn", chosen, "--set", "from=2026-05-01", "--set", "reason=renewed"];
+    assert_eq!(subject(record(1, &withdrawn)), chosen);
+    event["subject"] = json!("publication/018f0000-0000-5000-8000-000000000001");
+    let file = desk.file("schedule.json", &event.to_string());
+    let refused = record(1, &["--file", file.to_str().unwrap()]);
+    assert_says(&refused.expect_code(2), &["its id is that of the event that opens it"]);
+}
+
+#[test]
 fn sets_are_recorded_whole_or_not_at_all() {
     let desk = Desk::new().delivered();
     let before = desk.tree_size();

@@ -9,7 +9,7 @@ use tally_core::{
 };
 use tally_proto::v1;
 
-use super::text::{count, plate, time, usage, uuid};
+use super::text::{count, plate, subject_id, time, usage, uuid};
 use crate::output::{CommandError, exit};
 
 /// Machines that somebody asked for.
@@ -24,7 +24,7 @@ pub struct Machines {
 
 /// What somebody means by a text: a subject, or machines by plate or alias.
 pub enum Asked {
-    /// `KIND/UUID`, or a bare UUID.
+    /// `KIND/UUID`, `mark/NUMBER`, or a bare UUID.
     Subject(SubjectId),
     /// `MAKER::MODEL::SERIAL`.
     Plate(v1::Plate, v1::IdentityKind),
@@ -37,7 +37,7 @@ impl Asked {
     pub fn parse(text: &str) -> Self {
         if let Some((plate, kind)) = plate(text) {
             Self::Plate(plate, kind)
-        } else if let Ok(subject) = text.parse() {
+        } else if let Some(subject) = subject_id(text) {
             Self::Subject(subject)
         } else if let Ok(id) = parse_uuid(text) {
             Self::Subject(SubjectId::new(SubjectKind::Equipment, id))

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tally_client::{Client, draft::SignedEvent, json, key::SigningKey};
 use tally_core::{
     event::{EventKind, UncheckedBody, kind::UnknownKind},
-    id::{OrganisationId, SubjectId, SubjectKind},
+    id::{EventId, OrganisationId, SubjectId, SubjectKind},
     key::KeyId,
     time::Timestamp,
 };
@@ -128,13 +128,17 @@ fn is_near(known: &str, name: &str) -> bool {
 }
 
 fn from_flags(args: &Record) -> anyhow::Result<Wish> {
-    let (Some(kind), Some(subject)) = (&args.kind, &args.subject) else {
+    let not_said = || {
         let told = usage("it is not said what is to be recorded: KIND and SUBJECT, or --file FILE");
-        return Err(told
-            .help("for example: tally record inspected 'Maker::Model::Serial' --inspection-kind daily")
-            .into());
+        told.help("for example: tally record inspected 'Maker::Model::Serial' --inspection-kind daily")
     };
-    let kind = kind_of(kind)?;
+    let kind = kind_of(args.kind.as_deref().ok_or_else(not_said)?)?;
+    // What has no number of its own has no name before it is recorded.
+    let subject = match &args.subject {
+        Some(subject) => subject.as_str(),
+        None if kind.mints_subject() => "",
+        None => return Err(not_said().into()),
+    };
     let mut body = Map::new();
     daily::put(kind, &args.daily, &mut body)?;
     for field in &args.fields {
@@ -156,7 +160,12 @@ fn from_flags(args: &Record) -> anyhow::Result<Wish> {
         body.entry("maker").or_insert_with(|| maker.into());
         body.entry("model").or_insert_with(|| model.into());
     }
-    let named = if model.is_some() { None } else { Some(subject.clone()) };
+    // So is a mark by its number.
+    let is_mark = kind == EventKind::MarkIssued && super::text::subject_id(subject).is_none();
+    if is_mark {
+        body.entry("number").or_insert_with(|| subject.into());
+    }
+    let named = Some(subject.to_owned()).filter(|_| model.is_none() && !is_mark && !subject.is_empty());
     let body = fill::fill(kind, Value::Object(body))?;
     daily::check(kind, &body)?;
     Ok(Wish { subject: named, ..Wish::new(kind, body) })
@@ -201,10 +210,16 @@ fn agree(
 async fn member(client: &Client, signer: &Signer, wish: Wish) -> anyhow::Result<Member> {
     let occurred_at = wish.occurred_at.unwrap_or_else(|| signer.occurred_at());
     let mut body = wish.body;
-    let subject = subject_of(client, signer.author().organisation, wish.kind, wish.subject.as_deref(), &body).await?;
-    complete::complete(client, wish.kind, subject, occurred_at, &mut body).await?;
-    let mut draft = signer
-        .state(subject, occurred_at, body_of(wish.kind, &body)?)
+    let draft = if wish.kind.mints_subject() {
+        let id = wish.subject.as_deref().map(|named| minted_id(wish.kind, named)).transpose()?;
+        signer.state_opening(id, occurred_at, body_of(wish.kind, &body)?)
+    } else {
+        let organisation = signer.author().organisation;
+        let subject = subject_of(client, organisation, wish.kind, wish.subject.as_deref(), &body).await?;
+        complete::complete(client, wish.kind, subject, occurred_at, &mut body).await?;
+        signer.state(subject, occurred_at, body_of(wish.kind, &body)?)
+    };
+    let mut draft = draft
         .map_err(|error| error.help(format!("`tally record template {}` shows every field", wish.kind.field())))?;
     if !wish.performed_by.is_empty() {
         draft = draft.performed_by(wish.performed_by);
@@ -224,6 +239,19 @@ fn body_of(kind: EventKind, body: &Value) -> Result<UncheckedBody, CommandError>
     json::body_from_json(kind.field(), body).map_err(|error| {
         let told = usage(format!("body of {}: {error}", kind.field()));
         told.help(format!("`tally record template {}` shows every field", kind.field()))
+    })
+}
+
+/// The event id that an order or publication is to have, where somebody chose it before.
+fn minted_id(kind: EventKind, named: &str) -> anyhow::Result<EventId> {
+    let expected = kind.subjects().first().copied().unwrap_or(SubjectKind::Order);
+    let subject = super::text::subject(named, expected)?;
+    if subject.kind() != expected {
+        return Err(usage(format!("{subject} is no {}, which {} opens", expected.name(), kind.field())).into());
+    }
+    EventId::parse(subject.id()).map_err(|error| {
+        let told = usage(format!("{named}: {error}"));
+        told.help("its id is that of the event that opens it: leave it away, and it is made anew").into()
     })
 }
 
@@ -284,6 +312,7 @@ fn opened_by(organisation: OrganisationId, kind: EventKind, body: &Value) -> any
         Body::Manufactured(body) => Some(plate(body.identity_kind(), &body.maker, &body.model, &body.serial)?),
         Body::Enrolled(body) if body.serial.is_empty() => Some(SubjectId::named(organisation, &body.own_number)?),
         Body::Enrolled(body) => Some(plate(body.identity_kind(), &body.maker, &body.model, &body.serial)?),
+        Body::MarkIssued(body) => Some(SubjectId::mark(&body.number)?),
         Body::AssemblyFormed(body) => Some(SubjectId::named(organisation, &body.own_number)?),
         _ => None,
     })

@@ -14,7 +14,7 @@ use tally_client::{
 use tally_core::{
     event::{EventKind, UncheckedBody},
     hash::EventHash,
-    id::{SubjectId, SubjectKind},
+    id::{EventId, SubjectId, SubjectKind},
     number::ChainIndex,
     refusal::Head,
     time::Timestamp,
@@ -101,6 +101,20 @@ impl Signer {
         body: UncheckedBody,
     ) -> Result<Draft, CommandError> {
         Draft::new(&self.author, subject, occurred_at, body, self.now).map_err(CommandError::from)
+    }
+
+    /// States something that opens an order, accident or publication; under an id that was chosen before, or a new one.
+    pub fn state_opening(
+        &self,
+        id: Option<EventId>,
+        occurred_at: Timestamp,
+        body: UncheckedBody,
+    ) -> Result<Draft, CommandError> {
+        let draft = match id {
+            Some(id) => Draft::opening_as(&self.author, occurred_at, body, id),
+            None => Draft::opening(&self.author, occurred_at, body, self.now),
+        };
+        draft.map_err(CommandError::from)
     }
 
     /// States, signs and records one event; with `--dry-run` only shows what would be signed.

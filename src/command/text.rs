@@ -74,14 +74,23 @@ pub fn plate(text: &str) -> Option<(v1::Plate, v1::IdentityKind)> {
     Some((v1::Plate { maker: maker.to_owned(), model: model.to_owned(), serial: serial.to_owned() }, kind))
 }
 
-/// A subject: a plate, `KIND/UUID`, or a bare UUID of the kind that is expected.
+/// A subject by its id: `KIND/UUID`, or `mark/NUMBER` for a mark.
+pub fn subject_id(text: &str) -> Option<SubjectId> {
+    let by_number = || SubjectId::mark(text.strip_prefix("mark/")?).ok();
+    text.parse().ok().or_else(by_number)
+}
+
+/// A subject: a plate, `KIND/UUID`, a bare UUID of the kind that is expected, or the number of a mark.
 pub fn subject(text: &str, expected: SubjectKind) -> Result<SubjectId, CommandError> {
     if let Some((plate, kind)) = plate(text) {
         return tally_core::event::plate_id(kind, &plate.maker, &plate.model, &plate.serial)
             .map_err(|error| usage(format!("{text}: {error}")));
     }
-    if let Ok(subject) = text.parse::<SubjectId>() {
+    if let Some(subject) = subject_id(text) {
         return Ok(subject);
+    }
+    if expected == SubjectKind::Mark && parse_uuid(text).is_err() {
+        return SubjectId::mark(text).map_err(|error| usage(format!("{text}: {error}")));
     }
     parse_uuid(text).map(|id| SubjectId::new(expected, id)).map_err(|_| {
         usage(format!("{text} names no {}", expected.name()))

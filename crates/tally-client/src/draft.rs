@@ -36,6 +36,12 @@ pub enum DraftError {
     /// The members make no set.
     #[error(transparent)]
     Set(#[from] SetError),
+    /// The kind opens no order, accident or publication.
+    #[error("{kind} opens no order, accident or publication, whose id is that of the event")]
+    OpensNone {
+        /// Which.
+        kind: EventKind,
+    },
     /// A chain of 2^64 − 1 events.
     #[error("the chain of {subject} is as long as it can be")]
     ChainFull {
@@ -101,12 +107,51 @@ impl Draft {
         body: impl Into<UncheckedBody>,
         now: Timestamp,
     ) -> Result<Self, DraftError> {
+        Self::with_id(author, subject, occurred_at, body.into(), new_event_id(now)?)
+    }
+
+    /// Begins a statement that opens the chain of an order, accident or publication: what has no number of its own has the
+    /// id of the event that opens it, and that one is made first.
+    ///
+    /// # Errors
+    /// [`DraftError::OpensNone`] for a body of another kind; as of [`Draft::new`].
+    pub fn opening(
+        author: &Author,
+        occurred_at: Timestamp,
+        body: impl Into<UncheckedBody>,
+        now: Timestamp,
+    ) -> Result<Self, DraftError> {
+        Self::opening_as(author, occurred_at, body, new_event_id(now)?)
+    }
+
+    /// As [`Draft::opening`], under an id that was chosen before, for example one that other events of its set name.
+    ///
+    /// # Errors
+    /// As of [`Draft::opening`].
+    pub fn opening_as(
+        author: &Author,
+        occurred_at: Timestamp,
+        body: impl Into<UncheckedBody>,
+        id: EventId,
+    ) -> Result<Self, DraftError> {
         let body: UncheckedBody = body.into();
+        let kind = body.kind();
+        let of = kind.subjects().first().filter(|_| kind.mints_subject()).ok_or(DraftError::OpensNone { kind })?;
+        Self::with_id(author, SubjectId::new(*of, *id.as_bytes()), occurred_at, body, id)
+    }
+
+    fn with_id(
+        author: &Author,
+        subject: SubjectId,
+        occurred_at: Timestamp,
+        body: UncheckedBody,
+        event_id: EventId,
+    ) -> Result<Self, DraftError> {
         let (body_number, bytes) = body.encode();
         let body: Body = body.check()?;
         let statement = Statement {
             origin: author.origin.clone(),
-            event_id: new_event_id(now)?,
+            event_id,
             subject,
             occurred_at,
             organisation: author.organisation,
@@ -481,6 +526,31 @@ mod tests {
         let (one, two) = (new_event_id(NOW).unwrap(), new_event_id(NOW).unwrap());
         assert_ne!(one, two);
         assert_eq!(one.unix_millis(), 1_800_000_000_123);
+    }
+
+    #[test]
+    fn what_has_no_number_of_its_own_has_the_id_of_the_event_that_opens_it() {
+        let body = || {
+            statement::Body::StopUseOrdered(v1::StopUseOrdered {
+                order: Some(v1::Order {
+                    order_no: "1".to_owned(),
+                    authority: "a".to_owned(),
+                    legal_basis: "b".to_owned(),
+                    machines: vec![vec![7; 16]],
+                    ..v1::Order::default()
+                }),
+                condition: "put right".to_owned(),
+                ..v1::StopUseOrdered::default()
+            })
+        };
+        let draft = Draft::opening(&author(), NOW, body(), NOW).unwrap();
+        let id = draft.header().event_id;
+        assert_eq!(draft.subject(), SubjectId::new(SubjectKind::Order, *id.as_bytes()));
+        assert_eq!(draft.header().mentions, [machine(7)]);
+        let again = Draft::opening_as(&author(), NOW, body(), id).unwrap();
+        assert_eq!(again.statement(), draft.statement());
+        let other = Draft::opening(&author(), NOW, note("x"), NOW);
+        assert!(matches!(other, Err(DraftError::OpensNone { kind: EventKind::Noted })), "{other:?}");
     }
 
     #[test]

@@ -161,14 +161,7 @@ fn subject_of(body: &Body, statement: &Statement) -> Result<Option<SubjectId>, I
             parent_subject
         }
         Message::MarkIssued(body) => SubjectId::mark(&body.number)?,
-        // What has no number of its own has the id of the event that opens it.
-        Message::PolicyPublished(_)
-        | Message::SchedulePublished(_)
-        | Message::CategoriesPublished(_)
-        | Message::PhaseOutPublished(_)
-        | Message::StopUseOrdered(_)
-        | Message::SealedUp(_)
-        | Message::RecallIssued(_) => SubjectId::new(statement.subject.kind(), *statement.event_id.as_bytes()),
+        _ if body.kind().mints_subject() => SubjectId::new(statement.subject.kind(), *statement.event_id.as_bytes()),
         _ => return Ok(None),
     }))
 }

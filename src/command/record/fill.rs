@@ -33,6 +33,35 @@ const SORTED: &[&str] = &[
     "plateNamesAdded",
     "plateNamesEnded",
     "purposes",
+    "models",
+    "sectors",
+    "gasGrades",
+    "placesExcluded",
+    "serials",
+    "serialsAdded",
+    "trialMines",
+    "stops",
+    "by",
+    "usageMeasures",
+    "groups",
+    "modelPrefixes",
+    "componentPrefixes",
+    "slots",
+    "sitsInSlots",
+    "inside",
+    "functions",
+    "exMarkParts",
+    "exMarkPartsNot",
+    "places",
+    "placesNot",
+];
+/// Lists that are sorted by fields of their members.
+const SORTED_BY: &[(&str, &[&str])] = &[
+    ("rows", &["code"]),
+    ("categories", &["code"]),
+    ("selectors", &["code"]),
+    ("parameters", &["rule", "key"]),
+    ("attributes", &["key"]),
 ];
 
 /// Brings a body into the form of the contract.
@@ -156,7 +185,13 @@ fn shape(template: &Value, given: Value, path: &str) -> Result<Option<Value>, Co
             for member in given {
                 shaped.extend(shape(inner, member, path)?);
             }
-            if SORTED.contains(&last(path)) {
+            if inner.is_object() {
+                let by = SORTED_BY.iter().find(|(name, _)| *name == last(path)).map(|(_, by)| *by);
+                let text = |member: &Value, field: &&str| member.get(field).and_then(Value::as_str).map(str::to_owned);
+                let order =
+                    |member: &Value| by.map(|by| by.iter().map(|field| text(member, field)).collect::<Vec<_>>());
+                shaped.sort_by_key(order);
+            } else if SORTED.contains(&last(path)) {
                 let order = |member: &Value| {
                     let place =
                         inner.as_str().and_then(|choices| choices.split(" | ").position(|choice| *member == choice));
@@ -346,6 +381,28 @@ mod tests {
         let plate = fill(EventKind::LotSplit, json!({ "parent": "lot:M::B::7" })).unwrap();
         let lot = SubjectId::lot("M", "B", "7").unwrap();
         assert_eq!(plate["parent"], text::uuid(lot.id()));
+    }
+
+    #[test]
+    fn lists_that_are_sets_come_in_their_order() {
+        let given = json!({
+            "parameters": [
+                { "rule": "MON-003", "key": "from", "value": "2026-01-01" },
+                { "rule": "EX-002", "key": "valid_days", "value": "5" },
+            ],
+        });
+        let filled = fill(EventKind::PolicyPublished, given).unwrap();
+        assert_eq!(filled["parameters"][0]["rule"], "EX-002");
+        let given = json!({ "stops": ["use", "making", "use"] });
+        let filled = fill(EventKind::MarkSuspended, given).unwrap();
+        assert_eq!(filled["stops"], json!(["MARK_ACTIVITY_MAKING", "MARK_ACTIVITY_USE"]));
+        let given =
+            json!({ "rows": [{ "code": "B" }, { "code": "A", "bans": [{ "criteria": { "slots": ["b", "a"] } }] }] });
+        let filled = fill(EventKind::PhaseOutPublished, given).unwrap();
+        assert_eq!(filled["rows"][0], json!({ "code": "A", "bans": [{ "criteria": { "slots": ["a", "b"] } }] }));
+        // Slots of a model have an order of their own.
+        let given = json!({ "slots": [{ "name": "b" }, { "name": "a" }] });
+        assert_eq!(fill(EventKind::ModelRegistered, given).unwrap()["slots"][0]["name"], "b");
     }
 
     #[test]

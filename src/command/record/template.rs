@@ -130,9 +130,18 @@ fn help(kind: EventKind, body: &Value, explained: &[(String, String)]) -> Vec<(S
 
 fn subject_help(kind: EventKind) -> String {
     let kinds: Vec<&str> = kind.subjects().iter().map(|kind| kind.name()).collect();
+    if kind.mints_subject() {
+        return "what it opens: leave it away, its id is that of the event and made anew 主体".to_owned();
+    }
     let computed = if kind.opens() { "; may be left, for the body says it" } else { "" };
-    let plate = if kind.subjects().contains(&SubjectKind::Equipment) { "MAKER::MODEL::SERIAL, or " } else { "" };
-    format!("whose chain it goes on: {plate}KIND/UUID, where KIND is {}{computed} 主体", kinds.join(" or "))
+    let named = if kind.subjects().contains(&SubjectKind::Equipment) {
+        "MAKER::MODEL::SERIAL, or "
+    } else if kind.subjects() == [SubjectKind::Mark] {
+        "the number of the mark, or "
+    } else {
+        ""
+    };
+    format!("whose chain it goes on: {named}KIND/UUID, where KIND is {}{computed} 主体", kinds.join(" or "))
 }
 
 /// Fields of the body without which it is not well formed.

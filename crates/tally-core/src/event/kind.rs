@@ -233,6 +233,15 @@ kinds! {
     129 UploadCompared upload_compared "上传比对" Supervision [Mine] continues,
 }
 
+impl EventKind {
+    /// Whether it opens the chain of what has no number of its own: the subject has the id of this event.
+    pub fn mints_subject(self) -> bool {
+        let minted =
+            |kind: &SubjectKind| matches!(kind, SubjectKind::Order | SubjectKind::Accident | SubjectKind::Publication);
+        self.opens() && self.subjects().iter().all(minted)
+    }
+}
+
 impl std::fmt::Display for EventKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.name())

@@ -103,6 +103,11 @@ impl UncheckedBody {
         (EventKind::of(&self.message) as u32, with_message!(&self.message, inner => inner.encode_to_vec()))
     }
 
+    /// What kind of thing it says.
+    pub fn kind(&self) -> EventKind {
+        EventKind::of(&self.message)
+    }
+
     /// Checks every field.
     ///
     /// # Errors
