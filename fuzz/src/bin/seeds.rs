@@ -209,7 +209,7 @@ fn bodies() {
             _ => {}
         }
     }
-    for kind in (20..100).filter_map(EventKind::from_number) {
+    for kind in EventKind::ALL.iter().copied() {
         let mut json = template(kind.name()).unwrap();
         chosen(&mut json);
         write("body_json", kind.field(), format!("{}\n{json}", kind.name()));

@@ -16,10 +16,13 @@
 
 mod books;
 mod machine;
+pub mod mark;
 mod party;
+pub mod publication;
 mod register;
 mod sketch;
 mod steps;
+mod supervision;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -73,6 +76,8 @@ pub const CONTRACTOR: &str = "C1";
 pub const RECYCLER: &str = "R1";
 /// Its regulator.
 pub const REGULATOR: &str = "G1";
+/// The mark authority of the marks of a scene.
+pub const MARK_AUTHORITY: &str = "A1";
 
 /// 2024-03-01 08:00 in +08:00: far enough back that a real server's clock is ahead of a long scene.
 pub const START: Timestamp = Timestamp::from_micros(1_709_251_200_000_000);
@@ -252,7 +257,7 @@ impl Scene {
     pub fn with_party(self, name: &str, role: Role) -> Self {
         let known = self.books().party(name).map(|party| party.role);
         match known {
-            None => self.register(name, role),
+            None => self.register(name, role, &[]),
             Some(known) => assert_eq!(known, role, "{name} has another role"),
         }
         self
@@ -352,7 +357,7 @@ impl Scene {
     pub fn grant(&self, party: &str, role: Role) -> SignedEvent {
         let party = self.party(party);
         let mines = party.site.iter().map(|site| site.mine.id().to_vec()).collect();
-        self.sketch(REGISTRAR, party.id.subject(), granted(role, mines, self.now())).record()
+        self.sketch(REGISTRAR, party.id.subject(), granted(role, mines, &[], self.now())).record()
     }
 
     /// Revokes a key of a party, by its recovery key; `untrusted_since` as microseconds, 0 for not at all.
@@ -651,7 +656,7 @@ mod tests {
         let founding = Founding { registrar_keys: 3, threshold: 2, ..Founding::default() };
         let scene = Scene::founded(founding).everybody();
         let id = scene.party(DEALER).id.subject();
-        let grant = scene.sketch(REGISTRAR, id, granted(Role::Lessor, Vec::new(), scene.now()));
+        let grant = scene.sketch(REGISTRAR, id, granted(Role::Lessor, Vec::new(), &[], scene.now()));
         assert_eq!(reason(grant.clone().without_hands().sign()), "THRESHOLD_NOT_MET");
         grant.record();
     }

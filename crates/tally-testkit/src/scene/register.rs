@@ -20,7 +20,8 @@ pub const PLACES: &[(&str, &str, PlaceKind)] = &[
 ];
 
 impl Scene {
-    pub(super) fn register(&self, name: &str, role: Role) {
+    /// Registers a party; the role is granted for areas, where some are given.
+    pub(super) fn register(&self, name: &str, role: Role, areas: &[&str]) {
         let subject = SubjectId::organisation(Scheme::Other, name).unwrap();
         let id = OrganisationId::try_from(subject).unwrap();
         self.books().parties.push(Party { name: name.to_owned(), id, role, site: None });
@@ -37,7 +38,7 @@ impl Scene {
         self.sketch(REGISTRAR, subject, Body::OrganisationRegistered(body)).record();
         let mine = (role == Role::Mine).then(|| self.register_mine(name, id));
         let mines = mine.iter().map(|mine| mine.id().to_vec()).collect();
-        self.sketch(REGISTRAR, subject, granted(role, mines, self.now())).record();
+        self.sketch(REGISTRAR, subject, granted(role, mines, areas, self.now())).record();
         for (of, kind) in
             [(KeyUse::Staff(0), KeyKind::Staff), (KeyUse::Staff(1), KeyKind::Staff), (KeyUse::Device, KeyKind::Device)]
         {
@@ -153,8 +154,10 @@ fn purpose_of(role: Role) -> Option<EngagementPurpose> {
     }
 }
 
-pub(super) fn granted(role: Role, mines: Vec<Vec<u8>>, now: Timestamp) -> Body {
-    let scope = (!mines.is_empty()).then(|| v1::Scope { mines, ..v1::Scope::default() });
+pub(super) fn granted(role: Role, mines: Vec<Vec<u8>>, areas: &[&str], now: Timestamp) -> Body {
+    let areas: Vec<String> = areas.iter().map(|area| (*area).to_owned()).collect();
+    let is_bounded = !mines.is_empty() || !areas.is_empty();
+    let scope = is_bounded.then(|| v1::Scope { mines, areas, ..v1::Scope::default() });
     Body::RoleGranted(v1::RoleGranted {
         role: role.into(),
         scope,

@@ -11,7 +11,7 @@ use tally_core::{
     authority::{self, Second, When},
     envelope::{PAYLOAD_TYPE_EVENT, PAYLOAD_TYPE_STATEMENT, pae},
     event::{self, EventKind, UncheckedBody, kind::Stage},
-    id::{OrganisationId, SubjectId, SubjectKind},
+    id::{EventId, OrganisationId, SubjectId, SubjectKind},
     number::ChainIndex,
     refusal::{Head, Refusal},
     statement::Statement,
@@ -40,6 +40,8 @@ pub struct Sketch {
     checked_by: Vec<KeyOf>,
     occurred_at: Option<Timestamp>,
     head: Option<Head>,
+    /// The id that it has, where its subject has the same.
+    event_id: Option<EventId>,
     edits: Vec<Edit>,
 }
 
@@ -77,10 +79,19 @@ impl Sketch {
             checked_by: Vec::new(),
             occurred_at: None,
             head: None,
+            event_id: None,
             edits: Vec::new(),
         };
         sketch.add_hands(books);
         sketch
+    }
+
+    /// What opens the chain of something without a number of its own.
+    pub(super) fn opening(scene: &Scene, books: &Books, party: &str, id: EventId, body: Body) -> Self {
+        let kind = EventKind::of(&body);
+        assert!(kind.mints_subject(), "{kind} opens what has a number of its own");
+        let subject = SubjectId::new(kind.subjects()[0], *id.as_bytes());
+        Self { event_id: Some(id), ..Self::new(scene, books, party, subject, body) }
     }
 
     /// The hands that are asked for, so that nothing is refused and no finding raised.
@@ -317,7 +328,7 @@ impl Sketch {
         let performed_by = self.keys(books, &self.performed_by);
         let checked_by = self.keys(books, &self.checked_by);
         Ok(draft
-            .event_id(books.event_id())
+            .event_id(self.event_id.unwrap_or_else(|| books.event_id()))
             .performed_by(performed_by.iter().map(|key| key.key_id()))
             .checked_by(checked_by.iter().map(|key| key.key_id()))
             .mention_equipment(|subject| books.is_open(subject)))
@@ -368,7 +379,7 @@ impl Sketch {
         let (body_number, body) = UncheckedBody::from(self.body.clone()).encode();
         Statement {
             origin: books.origin.clone(),
-            event_id: books.event_id(),
+            event_id: self.event_id.unwrap_or_else(|| books.event_id()),
             subject: self.subject,
             occurred_at: self.occurred_at.unwrap_or_else(|| books.clock.now()),
             organisation: self.acting(books).id,

@@ -717,7 +717,7 @@ fn check(code: &str) -> v1::CheckItem {
 }
 
 /// A document of which a test needs the digest only.
-fn attachment(name: &str) -> v1::Attachment {
+pub(super) fn attachment(name: &str) -> v1::Attachment {
     v1::Attachment {
         sha256: Sha256::digest(name).to_vec(),
         media_type: "application/pdf".to_owned(),
