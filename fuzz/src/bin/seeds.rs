@@ -29,7 +29,11 @@ use tally_log::{
     touch::Link,
 };
 use tally_proto::v1::{self, head_proof::End, touch::Content};
-use tally_testkit::{disk::SimDisk, life::Life};
+use tally_testkit::{
+    disk::SimDisk,
+    life::Life,
+    scene::{MINE, Scene},
+};
 
 /// Enough for every kind that such a life has.
 const LIFE_STEPS: usize = 4_000;
@@ -221,6 +225,14 @@ fn events_of_every_kind() {
     let preamble = life.preamble().to_vec();
     let mut found = BTreeMap::new();
     for event in preamble.into_iter().chain(life.take(LIFE_STEPS)) {
+        let kind = EventKind::from_number(event.event().statement().body_number).unwrap();
+        found.entry(kind.field()).or_insert(event);
+    }
+    // What such a life has none of: marks, publications, orders, recalls, decisions.
+    let scene = Scene::new();
+    let machine = scene.machine("MG900/2245").reach(v1::ServiceState::InUse);
+    scene.supervise(&machine, MINE);
+    for event in scene.events() {
         let kind = EventKind::from_number(event.event().statement().body_number).unwrap();
         found.entry(kind.field()).or_insert(event);
     }
