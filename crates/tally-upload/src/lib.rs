@@ -16,11 +16,11 @@
 //! [`ledger`] makes records from what the ledger knows, [`compare`] holds the two against each other (rule DATA-001).
 //! Everything is a pure function over `Read` and `Write`: no file is opened and no clock is read here.
 
-//compare
+pub mod compare;
 pub mod csv;
 pub mod input;
-//ledger
-//rating
+pub mod ledger;
+pub mod rating;
 pub mod report;
 mod text;
 pub mod upload;

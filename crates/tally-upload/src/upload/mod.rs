@@ -17,6 +17,8 @@
 //! [`Reader`] gives one result a record and goes on after a bad one. [`check`] reads a whole file with it and gives a
 //! [`Checked`] only where nothing refuses it. [`Writer`] refuses what the reader would refuse.
 
+use std::borrow::Cow;
+
 mod checked;
 mod header;
 mod kind;
@@ -56,4 +58,13 @@ pub(crate) const RESERVED: [char; 3] = [FIELD_SEPARATOR, RECORD_END, '|'];
 /// Whether a text is a day as the upload and the tables write it.
 pub(crate) fn is_day(text: &str) -> bool {
     value::parse_day(text).is_some()
+}
+
+/// Texts of the fields of a record; empty where there is no value, or none that could be written.
+pub(crate) fn texts_of<T: Record>(record: &T) -> Vec<String> {
+    let texts = record.texts().into_iter();
+    texts
+        .map(|text| text.map(Cow::into_owned).unwrap_or_default())
+        .map(|text| if text == NO_VALUE { String::new() } else { text })
+        .collect()
 }

@@ -81,7 +81,7 @@ fn parse<V: Value>(texts: &[&str], index: usize, required: bool, faults: &mut Fa
 }
 
 const fn is_required(need: &str) -> bool {
-    need.len() == "required".len()
+    matches!(need.as_bytes(), b"required")
 }
 
 macro_rules! records {
