@@ -49,7 +49,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// A byte order mark before the first character.
-    #[error("a byte order mark stands before the first character; the file is UTF-8 without one: save it so")]
+    #[error("a byte order mark stands before the first character; UTF-8 without one is due")]
     ByteOrderMark,
     /// Bytes that are not of the encoding in which the file is read.
     #[error("bytes are not {due}{seen}")]
@@ -81,7 +81,7 @@ pub enum Fault {
         like: Option<FileKind>,
     },
     /// A record longer than the limit: nothing of it was kept.
-    #[error("record is longer than {bytes_max} bytes; {hint}")]
+    #[error("record is longer than {bytes_max} bytes {hint}")]
     RecordTooLong {
         /// The limit.
         bytes_max: usize,

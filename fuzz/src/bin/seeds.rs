@@ -82,6 +82,7 @@ fn main() {
     write("dsse", "key-file", &*tally_fuzz::KEYS[0].to_pem().unwrap());
     texts();
     tiles();
+    uploads();
     head_proofs();
     bodies();
     events_of_every_kind();
@@ -106,6 +107,24 @@ fn tiles() {
     push_entry(&mut bundle, &golden("heads-entry")).unwrap();
     write("tile", "bundle", bundle);
     write("tile", "hashes", [golden("leaf-hash"), golden("tree-root")].concat());
+}
+
+/// The golden files of the upload, each behind the byte that says its kind, and small tables.
+fn uploads() {
+    for (kind, code) in ["JBSJ", "ABSJ", "JZTT", "JCJY"].iter().enumerate() {
+        let name = format!("140921021337_{code}_20260402083000.txt");
+        let file = fs::read(here().join("../crates/tally-upload/testdata/golden").join(&name)).unwrap();
+        write("upload", code, [&[kind as u8], &file[..]].concat());
+        write("upload", &format!("{code}-name"), [&[kind as u8], name.as_bytes()].concat());
+    }
+    // The mine's name is 矿, as GB18030.
+    let gb18030 = b"\x07140921021337;\xBF\xF3;30;x;2026-04-02 08:30:00~\n7;;;;;0;2026-01-13;;;;36;;;~\n||\n";
+    write("upload", "JCJY-gb18030", gb18030);
+    let table = "型号,serial,数量,date\r\nZY12000,07,-1.5,2021-06-18\r\n\"a,\"\"b\",'-320水平,,\r\n";
+    write("table", "table", format!("\0{table}"));
+    write("table", "mark", format!("\0\u{FEFF}{table}"));
+    // 型号 and 数量, as GB18030.
+    write("table", "gb18030", b"\x01\xD0\xCD\xBA\xC5,serial,\xCA\xFD\xC1\xBF\n\xC3\xBA,7,1\n");
 }
 
 fn head_proofs() {

@@ -337,7 +337,7 @@ impl<R: Read> Table<R> {
     /// Checks what is known of a row before its fields; whether they can be looked at.
     fn form_of_row(&mut self, raw: RawRow) -> bool {
         if raw.too_long {
-            let hint = "is a quote not closed?";
+            let hint = "or has over 256 fields: is a quote not closed?";
             self.row_fault(raw.line, Fault::RecordTooLong { bytes_max: ROW_BYTES_MAX, hint });
         } else if raw.unclosed {
             self.row_fault(raw.line, Fault::UnclosedQuote);
@@ -423,11 +423,12 @@ fn check_field(
         fault(not_text(), Weight::Refusal);
         return None;
     };
-    if text.len() > column.bytes_max {
-        fault(Fault::FieldTooLong { bytes: text.len(), bytes_max: column.bytes_max }, Weight::Refusal);
+    let mut value = trim(text);
+    let bytes = unguard(value).unwrap_or(value).len();
+    if bytes > column.bytes_max {
+        fault(Fault::FieldTooLong { bytes, bytes_max: column.bytes_max }, Weight::Refusal);
         return None;
     }
-    let mut value = trim(text);
     if column.form != ColumnForm::Text {
         if value.len() != text.len() {
             fault(Fault::Blank, Weight::Note);

@@ -109,8 +109,8 @@ impl<W: Write> Writer<W> {
 /// The text of a field that reads back as it is.
 fn check<'a>(column: &Column, field: &'a str) -> Result<Cow<'a, str>, Fault> {
     let text = if column.form == ColumnForm::Text { guard(field) } else { Cow::Borrowed(field) };
-    if text.len() > column.bytes_max {
-        return Err(Fault::FieldTooLong { bytes: text.len(), bytes_max: column.bytes_max });
+    if field.len() > column.bytes_max {
+        return Err(Fault::FieldTooLong { bytes: field.len(), bytes_max: column.bytes_max });
     }
     if field.is_empty() {
         return if column.filled { Err(Fault::NoValue) } else { Ok(text) };

@@ -322,7 +322,7 @@ impl<R: Read, T: Record> Reader<R, T> {
     ) -> Option<Vec<(u64, &'a str)>> {
         let mut refuse = |place, fault| problems.push(Problem { place, field: "", fault, weight: Weight::Refusal });
         if span.too_long {
-            let hint = "is the ~ at its end missing?";
+            let hint = "and skipped: is the ~ at its end missing?";
             refuse(span.place, Fault::RecordTooLong { bytes_max: RECORD_BYTES_MAX, hint });
             return None;
         }
