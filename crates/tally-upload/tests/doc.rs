@@ -1,5 +1,5 @@
 //! What docs/national-upload.md says about fields and limits is what the code does
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panic, its helpers too")]
 
 mod common;
 

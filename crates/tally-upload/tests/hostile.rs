@@ -178,7 +178,7 @@ fn gb18030_is_read_only_where_somebody_says_so_and_never_by_mistake() {
     assert!(said(&crate::report(&file(&basic()), gb.clone()), Weight::Refusal).contains(&(0, 0, "UTF8_AFTER_ALL")));
     // 0x7E ends records and is the second byte of this character.
     let tricky = BasicRecord { name: "儈亇".to_owned(), ..basic()[1].clone() };
-    let utf8 = String::from_utf8(file(&[tricky.clone()])).unwrap();
+    let utf8 = String::from_utf8(file(std::slice::from_ref(&tricky))).unwrap();
     let bytes = GB18030.encode(&utf8).0.into_owned();
     assert!(bytes.windows(2).any(|pair| pair[0] >= 0x81 && pair[1] == b'~'), "the test is about such a byte");
     let checked = check::<_, BasicRecord>(Cursor::new(&bytes), gb.clone()).unwrap();

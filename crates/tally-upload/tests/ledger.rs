@@ -256,7 +256,7 @@ fn units_are_matched_by_plate_then_by_device_code_and_what_is_missing_is_told() 
     let mut comparison = Comparison::new(machines);
     let by = |outcome: Outcome| match outcome {
         Outcome::Matched { machine, by, again, .. } => (machine, by, again),
-        other => panic!("{other:?}"),
+        other @ (Outcome::Ambiguous { .. } | Outcome::OnlyInUpload) => panic!("{other:?}"),
     };
     assert_eq!(by(comparison.offer(&named("厂", "zy", "１", "c9"))), (0, MatchedBy::Plate, false));
     // The plate goes before the device code, which then differs.
