@@ -39,6 +39,19 @@ fn what_was_written_reads_back() {
     assert_eq!((notes[0].field, notes[0].fault.code(), notes[0].weight), ("install_place", "FORMULA", Weight::Note));
 }
 
+#[test]
+fn telephone_numbers_are_not_in_a_report() {
+    let bytes = golden_file(FileKind::Mark);
+    let checked = common::checked::<MarkRecord>(&bytes);
+    let notes: Vec<String> = checked.report().notes().iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 4);
+    assert!(
+        notes[0].ends_with("phone: note: it begins with '+', which a spreadsheet takes for a formula"),
+        "{}",
+        notes[0]
+    );
+}
+
 /// `tests/python/read_upload.py` splits by the separators and knows nothing else: its answer is compared with the fields as they
 /// were written by hand.
 #[test]

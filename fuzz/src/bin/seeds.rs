@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Cursor,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,10 @@ use tally_testkit::{
     disk::SimDisk,
     life::Life,
     scene::{MINE, Scene},
+};
+use tally_upload::{
+    input::Encoding,
+    upload::{Options as UploadOptions, TestRecord, check as check_upload},
 };
 
 /// Enough for every kind that such a life has.
@@ -119,6 +124,8 @@ fn uploads() {
     }
     // The mine's name is 矿, as GB18030.
     let gb18030 = b"\x07140921021337;\xBF\xF3;30;x;2026-04-02 08:30:00~\n7;;;;;0;2026-01-13;;;;36;;;~\n||\n";
+    let options = UploadOptions { encoding: Encoding::Gb18030, name: None };
+    check_upload::<_, TestRecord>(Cursor::new(&gb18030[1..]), options).unwrap();
     write("upload", "JCJY-gb18030", gb18030);
     let table = "型号,serial,数量,date\r\nZY12000,07,-1.5,2021-06-18\r\n\"a,\"\"b\",'-320水平,,\r\n";
     write("table", "table", format!("\0{table}"));

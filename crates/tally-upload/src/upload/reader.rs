@@ -50,6 +50,9 @@ pub enum Step<T> {
     },
 }
 
+/// Fields whose values no report shows.
+const PERSONAL: [&str; 2] = ["contact", "phone"];
+
 /// Reads a file, record by record.
 ///
 /// It holds a chunk of input, one record of at most [`RECORD_BYTES_MAX`] bytes and the report, whatever the file is like.
@@ -381,13 +384,20 @@ fn in_field(
     names: &[&'static str],
     index: usize,
     at: u64,
-    fault: Fault,
+    mut fault: Fault,
     weight: Weight,
 ) -> Problem {
     let begins = texts.get(index).map_or(place.column, |text| text.0);
     let field = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
     let place = Place { column: begins.saturating_add(at), field, ..place };
-    Problem { place, field: names.get(index).copied().unwrap_or_default(), fault, weight }
+    let name = names.get(index).copied().unwrap_or_default();
+    if let Fault::Formula { value, .. } = &mut fault
+        && PERSONAL.contains(&name)
+    {
+        // Reports are passed on; who the people are is nobody's business there.
+        "it".clone_into(value);
+    }
+    Problem { place, field: name, fault, weight }
 }
 
 /// Characters that begin in these bytes.
