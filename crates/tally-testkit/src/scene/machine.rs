@@ -65,6 +65,12 @@ impl Machine {
         self.subject
     }
 
+    /// The number of the mark that it bears.
+    #[must_use]
+    pub fn mark_no(&self) -> String {
+        super::steps::mark_of(&self.model)
+    }
+
     /// Its plate: maker, model, serial.
     #[must_use]
     pub fn plate(&self) -> [String; 3] {

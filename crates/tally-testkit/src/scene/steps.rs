@@ -700,8 +700,10 @@ impl Next {
     }
 }
 
-fn mark_of(model: &str) -> String {
-    format!("MA {model}")
+/// The number of the mark that machines of a model bear: one that a mark authority could issue.
+pub(super) fn mark_of(model: &str) -> String {
+    let serial = model.bytes().fold(7_u32, |sum, byte| (sum.wrapping_mul(31) + u32::from(byte)) % 1_000_000);
+    format!("MLA{serial:06}")
 }
 
 fn measure(key: &str, digits: i64, scale: u32, unit: &str) -> v1::Measure {
