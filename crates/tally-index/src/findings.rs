@@ -7,11 +7,10 @@ use tally_core::{
     id::{SubjectId, SubjectKind},
     rule::{
         self,
-        judge::{Case, judge},
+        judge::{Case, judge_events},
         verify::{Viewer, verify_machine, verify_mark},
     },
     state::Instant,
-    time::Timestamp,
 };
 use tally_log::store::LogReader;
 use tally_proto::v1::{
@@ -49,13 +48,9 @@ impl Index {
         self.memory.passed_us()
     }
 
-    /// The instant of a question about findings: where none is asked for, that up to which time has passed.
-    pub fn finding_instant(&self, instant: Instant) -> Instant {
-        if instant.as_of == Instant::ALL.as_of {
-            Instant { as_of: Timestamp::from_micros(self.passed_us()), ..instant }
-        } else {
-            instant
-        }
+    /// The instant for which an answer by `case` holds: the one asked for, else that up to which time has passed.
+    fn moment(&self, instant: Instant, case: &Case) -> i64 {
+        if instant.as_of == Instant::ALL.as_of { self.passed_us().max(case.at_us()) } else { instant.as_of.micros() }
     }
 
     /// A safety mark at `instant`; `None` where it was not issued then.
@@ -80,13 +75,13 @@ impl Index {
         let Some(case) = self.case_at(log, subject, instant)? else { return Ok(None) };
         let world = IndexWorld::new(self, instant.size);
         let (Some(state), Some(facts)) = (case.machine(), case.facts()) else { return Ok(None) };
-        let lines = verify_machine(state, facts, &world, instant.as_of.micros(), viewer);
+        let lines = verify_machine(state, facts, &world, self.moment(instant, &case), viewer);
         Ok(Some((state.clone(), lines)))
     }
 
     /// The nine lines about a mark alone at `instant`.
-    pub fn verify_mark(&self, number: &str, instant: Instant) -> Vec<VerificationLine> {
-        verify_mark(number, &IndexWorld::new(self, instant.size), instant.as_of.micros())
+    pub fn verify_mark(&self, number: &str, at_us: i64, size: u64) -> Vec<VerificationLine> {
+        verify_mark(number, &IndexWorld::new(self, size), at_us)
     }
 
     /// Findings that fit a filter at `instant`, at most `count` past `after`.
@@ -322,7 +317,14 @@ impl Index {
         let Some(row) = self.row(subject)? else { return Ok(Vec::new()) };
         let events = self.events(log, subject, instant.size, &row.findings)?;
         let world = IndexWorld::new(self, instant.size);
-        Ok(judge(subject, &events, instant, &world).map(|(_, findings)| findings).unwrap_or_default())
+        let Some((mut case, mut docket)) = judge_events(subject, &events, instant, &world) else {
+            return Ok(Vec::new());
+        };
+        let mut changes = Vec::new();
+        let until_us = self.moment(instant, &case);
+        case.advance(&world, until_us, &mut changes);
+        changes.into_iter().for_each(|change| docket.take(change));
+        Ok(docket.into_findings())
     }
 
     /// Open findings counted by mine, rule and cause: the gravest groups first, then the largest.

@@ -133,6 +133,11 @@ impl Reader {
         Ok((Instant { as_of, size }, basis))
     }
 
+    /// The instant of an answer about now: that up to which time has passed in the findings, or the last batch.
+    pub(crate) fn moment_us(&self, snapshot: &Snapshot) -> i64 {
+        self.index.passed_us().max(i64::try_from(snapshot.recorded_at_us).unwrap_or(i64::MAX))
+    }
+
     /// Number of entries that were recorded at or before a time.
     fn size_known_at(&self, known_at_us: u64, sealed: u64) -> Result<u64, CallError> {
         let (mut low, mut high) = (0, sealed);

@@ -219,7 +219,7 @@ async fn kept_findings_are_those_of_the_histories_and_of_a_rebuilt_index() {
             ],
         )
         .record();
-    let life = Life::in_scene(scene.clone(), common_seed()).over(12).remembering();
+    let life = Life::in_scene(scene.clone(), seed()).over(12).remembering();
     for (at, _) in life.groups().enumerate() {
         if at % 40 == 20 {
             scene.clock().advance(9 * DAY);
@@ -310,10 +310,8 @@ async fn list_all(raw: &Raw, filter: FindingFilter) -> Vec<Finding> {
 }
 
 /// The seed of this run: `TALLY_SEED`, else always the same.
-fn common_seed() -> u64 {
-    let seed = std::env::var("TALLY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124);
-    println!("TALLY_SEED={seed}");
-    seed
+fn seed() -> u64 {
+    std::env::var("TALLY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_124)
 }
 
 fn attachment() -> v1::Attachment {

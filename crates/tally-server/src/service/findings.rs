@@ -79,13 +79,14 @@ impl ListToken {
 /// The instant of a question about findings, and its basis: what time has not brought yet is not answered.
 fn resolve(reader: &Reader, at: Option<&v1::At>, snapshot: &Snapshot) -> Result<(Instant, v1::Basis), CallError> {
     let (instant, mut basis) = reader.resolve(at, snapshot)?;
-    let passed_us = reader.index.passed_us();
-    let instant = reader.index.finding_instant(instant);
-    if instant.as_of.micros() > passed_us {
-        let what = format!("lies ahead; the findings are those of {}", Timestamp::from_micros(passed_us));
+    let now_us = reader.moment_us(snapshot);
+    if basis.as_of_us > now_us {
+        let what = format!("lies ahead; the findings are those of {}", Timestamp::from_micros(now_us));
         return Err(CallError::OutOfRange { field: "at.as_of_us", what });
     }
-    basis.as_of_us = instant.as_of.micros();
+    if basis.as_of_us == 0 {
+        basis.as_of_us = now_us;
+    }
     Ok((instant, basis))
 }
 
@@ -179,7 +180,9 @@ impl FindingService for FindingReads {
             let page = reader.index.findings(&reader.log, &filter, instant, after, page_size(asked))?;
             let next_page_token = page
                 .more_after
-                .map(|after| ListToken { size: instant.size, as_of_us: instant.as_of.micros(), after }.encode(&query))
+                .map(|after| {
+                    ListToken { size: instant.size, as_of_us: at.unwrap_or_default().as_of_us, after }.encode(&query)
+                })
                 .unwrap_or_default();
             Ok(v1::ListFindingsResponse { basis: Some(basis), findings: page.findings, next_page_token })
         });

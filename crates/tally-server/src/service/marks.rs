@@ -67,7 +67,13 @@ fn asked(request: v1::VerifyMarkRequest) -> Result<Asked, CallError> {
 }
 
 impl Reader {
-    fn verified(&self, asked: &Asked, instant: Instant, viewer: Viewer) -> Result<Vec<v1::Verification>, CallError> {
+    fn verified(
+        &self,
+        asked: &Asked,
+        instant: Instant,
+        at_us: i64,
+        viewer: Viewer,
+    ) -> Result<Vec<v1::Verification>, CallError> {
         let machine = |subject: &SubjectId| -> Result<Option<v1::Verification>, CallError> {
             let found = self.index.verify_machine(&self.log, subject, instant, viewer)?;
             Ok(found.map(|(state, lines)| v1::Verification {
@@ -80,7 +86,7 @@ impl Reader {
         };
         match asked {
             Asked::Mark(number) => {
-                let lines = self.index.verify_mark(number, instant);
+                let lines = self.index.verify_mark(number, at_us, instant.size);
                 let verdict = worst(&lines) as i32;
                 let mark_no = number.clone();
                 Ok(vec![v1::Verification { equipment: Vec::new(), plate: None, mark_no, verdict, lines }])
@@ -149,11 +155,12 @@ impl MarkService for Marks {
         let subject = mark_subject(&mark_no)?;
         let answered = self.reader.ask(move |reader, snapshot| {
             let (instant, mut basis) = reader.resolve(at.as_ref(), snapshot)?;
-            let instant = reader.index.finding_instant(instant);
-            basis.as_of_us = instant.as_of.micros();
+            if basis.as_of_us == 0 {
+                basis.as_of_us = reader.moment_us(snapshot);
+            }
             let mark = reader.index.mark(&reader.log, &subject, instant)?;
             let mut mark = mark.ok_or_else(|| CallError::NotFound { what: "mark", name: mark_no.clone() })?;
-            mark.state = state_on(&mark, instant.as_of.micros(), |_| true) as i32;
+            mark.state = state_on(&mark, basis.as_of_us, |_| true) as i32;
             let mut proof = reader.head_proof(snapshot, &subject, 0)?;
             for stored in reader.index.history(&reader.log, &subject, snapshot.size.get())? {
                 let content = if is_public(&stored.entry) {
@@ -186,10 +193,11 @@ impl MarkService for Marks {
         let wanted = asked(request)?;
         let answered = self.reader.ask(move |reader, snapshot| {
             let (instant, mut basis) = reader.resolve(at.as_ref(), snapshot)?;
-            let instant = reader.index.finding_instant(instant);
-            basis.as_of_us = instant.as_of.micros();
+            if basis.as_of_us == 0 {
+                basis.as_of_us = reader.moment_us(snapshot);
+            }
             let viewer = Viewer::Insider;
-            let verifications = reader.verified(&wanted, instant, viewer)?;
+            let verifications = reader.verified(&wanted, instant, basis.as_of_us, viewer)?;
             let entries = reader.proved(snapshot, &verifications, snapshot.size, viewer)?;
             let keys = reader.keys_of(entries.iter().map(|entry| entry.entry.as_slice()));
             let checkpoint = snapshot.checkpoint.as_bytes().to_vec();
