@@ -46,6 +46,8 @@ pub struct Rule {
     pub closes: &'static str,
     /// Parameters that a publication can set.
     pub parameters: &'static [Parameter],
+    /// What has to be on record before it can be judged; `None` where it is judged.
+    pub waits_for: Option<&'static str>,
 }
 
 /// Whether a rule is in the closed list of major hazards 重大事故隐患.

@@ -23,6 +23,7 @@ pub const RULES: &[Rule] = &[
         opens: "-",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ID-002",
@@ -37,6 +38,7 @@ pub const RULES: &[Rule] = &[
         opens: "two events with overlapping time name incompatible places or holders",
         closes: "one is corrected with reason, or a clone is confirmed and given its own chain",
         parameters: &[number("travel_time_min", 30, 0, 1440)],
+        waits_for: None,
     },
     Rule {
         code: "ID-003",
@@ -51,6 +53,7 @@ pub const RULES: &[Rule] = &[
         opens: "plate check fails or a field differs",
         closes: "PlateReplaced with both signatures, or Corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ID-004",
@@ -65,6 +68,7 @@ pub const RULES: &[Rule] = &[
         opens: "one signature missing",
         closes: "second signature arrives",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-001",
@@ -79,6 +83,7 @@ pub const RULES: &[Rule] = &[
         opens: "acceptance, entry or use without mark; MAJOR for electrical equipment and cables, else SERIOUS",
         closes: "removed from the mine, scrapped, or shown to be exempt",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-002",
@@ -93,6 +98,7 @@ pub const RULES: &[Rule] = &[
         opens: "number fails the grammar or no MarkIssued by an authority known then; at MarkIssued itself: REFUSE",
         closes: "authority issues or number is corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-003",
@@ -107,6 +113,7 @@ pub const RULES: &[Rule] = &[
         opens: "FactoryExit or acceptance of a unit whose date of manufacture is not covered",
         closes: "never by renewal; only by removal, scrapping or a decision of the authority naming the unit",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-004",
@@ -121,6 +128,7 @@ pub const RULES: &[Rule] = &[
         opens: "end of last day +08:00 passes while in service",
         closes: "renewed, or out of service",
         parameters: &[Parameter { key: "raise_to", default: Value::Severity(Severity::Note), min: 0, max: 0 }],
+        waits_for: None,
     },
     Rule {
         code: "MARK-005",
@@ -135,6 +143,7 @@ pub const RULES: &[Rule] = &[
         opens: "MarkSuspended/MarkRevoked takes effect and the unit is in scope",
         closes: "MarkResumed, out of service, or scope excludes it",
         parameters: &[number("major_if_revoked_scope_use", 1, 0, 1)],
+        waits_for: None,
     },
     Rule {
         code: "MARK-006",
@@ -149,6 +158,7 @@ pub const RULES: &[Rule] = &[
         opens: "manufacture, acceptance",
         closes: "mark changed with retroactive date, or removed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-007",
@@ -163,6 +173,7 @@ pub const RULES: &[Rule] = &[
         opens: "manufacture",
         closes: "mark changed, or corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-008",
@@ -177,6 +188,7 @@ pub const RULES: &[Rule] = &[
         opens: "manufacture",
         closes: "changed by the authority, or component exchanged",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-009",
@@ -191,6 +203,7 @@ pub const RULES: &[Rule] = &[
         opens: "replacement in a controlled slot by a model not listed on that day",
         closes: "permitted part fitted, or mark changed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-010",
@@ -205,6 +218,7 @@ pub const RULES: &[Rule] = &[
         opens: "entry or move",
         closes: "moved or scope changed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-011",
@@ -219,6 +233,7 @@ pub const RULES: &[Rule] = &[
         opens: "entry in another mine or after the period",
         closes: "out of service, or ordinary mark",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-012",
@@ -233,6 +248,7 @@ pub const RULES: &[Rule] = &[
         opens: "acceptance",
         closes: "authority corrects",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-013",
@@ -247,6 +263,7 @@ pub const RULES: &[Rule] = &[
         opens: "Installed into an assembly",
         closes: "member exchanged, or list changed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MARK-014",
@@ -261,6 +278,7 @@ pub const RULES: &[Rule] = &[
         opens: "acceptance, inspection",
         closes: "label filed",
         parameters: &[number("grace_days", 90, 0, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "EX-001",
@@ -275,6 +293,7 @@ pub const RULES: &[Rule] = &[
         opens: "acceptance",
         closes: "certificate shown",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "EX-002",
@@ -289,6 +308,7 @@ pub const RULES: &[Rule] = &[
         opens: "EnteredMine without a passed check since the last opening, repair or ascent",
         closes: "check passed underground by two persons, or raised",
         parameters: &[number("valid_days", 7, 1, 365)],
+        waits_for: None,
     },
     Rule {
         code: "EX-003",
@@ -303,6 +323,7 @@ pub const RULES: &[Rule] = &[
         opens: "reported; MAJOR in a mining district 采(盘)区, SERIOUS elsewhere",
         closes: "rectified and confirmed by another person, or removed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "EX-004",
@@ -317,6 +338,7 @@ pub const RULES: &[Rule] = &[
         opens: "install, move, or change of gas grade",
         closes: "moved, exchanged, grade changed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "EX-005",
@@ -331,6 +353,7 @@ pub const RULES: &[Rule] = &[
         opens: "no EXPROOF check within the limit",
         closes: "check passed",
         parameters: &[number("hours", 24, 0, 8760)],
+        waits_for: None,
     },
     Rule {
         code: "EX-006",
@@ -345,6 +368,7 @@ pub const RULES: &[Rule] = &[
         opens: "overhaul signed without role, or documents missing and no steps recorded",
         closes: "retested by a qualified body",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "EX-007",
@@ -359,6 +383,7 @@ pub const RULES: &[Rule] = &[
         opens: "EnteredMine",
         closes: "raised",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ACC-001",
@@ -373,6 +398,7 @@ pub const RULES: &[Rule] = &[
         opens: "EnteredMine, Installed or Commissioned with no passed AcceptanceChecked since last Received",
         closes: "acceptance passed later (kept as late)",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ACC-002",
@@ -387,6 +413,7 @@ pub const RULES: &[Rule] = &[
         opens: "Commissioned after Installed without InstallationAccepted",
         closes: "accepted",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ACC-003",
@@ -401,6 +428,7 @@ pub const RULES: &[Rule] = &[
         opens: "second signature missing or same person",
         closes: "second person signs",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ACC-004",
@@ -415,6 +443,7 @@ pub const RULES: &[Rule] = &[
         opens: "use event after FAIL without a later PASS",
         closes: "PASS after rectification, or removed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "BELT-001",
@@ -429,6 +458,7 @@ pub const RULES: &[Rule] = &[
         opens: "EnteredMine with no passed S-BEL-01 of that lot",
         closes: "removed; a later test does not close the past entry, only the present hazard",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "BELT-002",
@@ -443,6 +473,7 @@ pub const RULES: &[Rule] = &[
         opens: "EnteredMine or in use after FAIL",
         closes: "removed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "BELT-003",
@@ -457,6 +488,7 @@ pub const RULES: &[Rule] = &[
         opens: "fault open or test failed while IN_USE",
         closes: "rectified and confirmed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "HOIST-001",
@@ -471,6 +503,7 @@ pub const RULES: &[Rule] = &[
         opens: "slot empty, fault open or test failed while IN_USE",
         closes: "rectified and confirmed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "HOIST-002",
@@ -485,6 +518,7 @@ pub const RULES: &[Rule] = &[
         opens: "due date passes",
         closes: "tested or replaced",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "HOIST-003",
@@ -503,6 +537,7 @@ pub const RULES: &[Rule] = &[
             number("diameter_loss_pct", 10, 1, 100),
             number("material_pct", 10, 1, 100),
         ],
+        waits_for: None,
     },
     Rule {
         code: "MON-001",
@@ -517,6 +552,7 @@ pub const RULES: &[Rule] = &[
         opens: "due date passes while IN_USE",
         closes: "calibrated",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MON-002",
@@ -531,6 +567,7 @@ pub const RULES: &[Rule] = &[
         opens: "due date passes or test FAIL while IN_USE",
         closes: "scrapped or replaced",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "MON-003",
@@ -545,6 +582,7 @@ pub const RULES: &[Rule] = &[
         opens: "Received or acceptance on/after 2025-06-01 without tag",
         closes: "tag registered",
         parameters: &[Parameter { key: "from", default: Value::Day(2025, 6, 1), min: 0, max: 0 }],
+        waits_for: None,
     },
     Rule {
         code: "MON-004",
@@ -559,6 +597,7 @@ pub const RULES: &[Rule] = &[
         opens: "signed by a regulator",
         closes: "lifted by the regulator",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "DUE-001",
@@ -573,6 +612,7 @@ pub const RULES: &[Rule] = &[
         opens: "due date + tolerance passes in a state where it counts",
         closes: "passed test",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "DUE-002",
@@ -587,6 +627,7 @@ pub const RULES: &[Rule] = &[
         opens: "as above",
         closes: "done",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "DUE-003",
@@ -601,6 +642,7 @@ pub const RULES: &[Rule] = &[
         opens: "limit passes",
         closes: "Overhauled, or extended with appraisal",
         parameters: &[number("extension_max_pct", 20, 0, 100)],
+        waits_for: None,
     },
     Rule {
         code: "DUE-004",
@@ -615,6 +657,7 @@ pub const RULES: &[Rule] = &[
         opens: "FAIL and IN_USE or STANDBY after 0 h (safety items) or 72 h",
         closes: "passed retest or out of use",
         parameters: &[number("grace_hours", 72, 0, 8760), number("grace_hours_major", 0, 0, 8760)],
+        waits_for: None,
     },
     Rule {
         code: "DUE-005",
@@ -629,6 +672,7 @@ pub const RULES: &[Rule] = &[
         opens: "Tested signed outside its scope or period",
         closes: "retested",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "DUE-006",
@@ -643,6 +687,7 @@ pub const RULES: &[Rule] = &[
         opens: "not present N days after the event, or hash differs",
         closes: "delivered and matching",
         parameters: &[number("days", 30, 0, 3650)],
+        waits_for: Some("the attachments themselves are not kept yet"),
     },
     Rule {
         code: "LIFE-001",
@@ -657,6 +702,7 @@ pub const RULES: &[Rule] = &[
         opens: "limit passes",
         closes: "appraised with extension, or out of use",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "LIFE-002",
@@ -671,6 +717,7 @@ pub const RULES: &[Rule] = &[
         opens: "counter lower than before without meter exchange",
         closes: "corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "LIFE-003",
@@ -685,6 +732,7 @@ pub const RULES: &[Rule] = &[
         opens: "more than 24 h per day, or 3× the model's rate",
         closes: "corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "LIFE-004",
@@ -699,6 +747,7 @@ pub const RULES: &[Rule] = &[
         opens: "no event for N days while IN_USE",
         closes: "any inspection or usage",
         parameters: &[number("days", 45, 1, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "OUT-001",
@@ -713,6 +762,7 @@ pub const RULES: &[Rule] = &[
         opens: "date of effect passes or unit enters use",
         closes: "out of service and raised, or scrapped",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "OUT-002",
@@ -727,6 +777,7 @@ pub const RULES: &[Rule] = &[
         opens: "date passes while IN_STORE at a mine",
         closes: "scrapped or returned",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "OUT-003",
@@ -741,6 +792,7 @@ pub const RULES: &[Rule] = &[
         opens: "date - N",
         closes: "date or removal",
         parameters: &[number("days", 180, 1, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "OUT-004",
@@ -755,6 +807,7 @@ pub const RULES: &[Rule] = &[
         opens: "FactoryExit after the date",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ORD-001",
@@ -769,6 +822,7 @@ pub const RULES: &[Rule] = &[
         opens: "any use event or usage growth inside the order",
         closes: "order lifted (history stays)",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ORD-002",
@@ -783,6 +837,7 @@ pub const RULES: &[Rule] = &[
         opens: "use, move, maintenance or changed seal no.",
         closes: "decision of the authority",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ORD-003",
@@ -797,6 +852,7 @@ pub const RULES: &[Rule] = &[
         opens: "unit is on the list",
         closes: "RecallRemedied, scrapped",
         parameters: &[number("major_if_interim_stop", 1, 0, 1)],
+        waits_for: None,
     },
     Rule {
         code: "ORD-004",
@@ -811,6 +867,7 @@ pub const RULES: &[Rule] = &[
         opens: "date passes",
         closes: "remedied",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "ORD-005",
@@ -825,6 +882,7 @@ pub const RULES: &[Rule] = &[
         opens: "no receipt after N hours",
         closes: "receipt or noted refusal",
         parameters: &[number("hours", 24, 0, 8760)],
+        waits_for: None,
     },
     Rule {
         code: "SCR-001",
@@ -839,6 +897,7 @@ pub const RULES: &[Rule] = &[
         opens: "use, entry, dispatch other than SCRAP after Scrapped",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "SCR-002",
@@ -853,6 +912,7 @@ pub const RULES: &[Rule] = &[
         opens: "ComponentFitted of a part whose fate is not SPARE with appraisal",
         closes: "taken out, or appraised",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "SCR-003",
@@ -867,6 +927,7 @@ pub const RULES: &[Rule] = &[
         opens: "N days pass",
         closes: "Dismantled",
         parameters: &[number("days", 180, 1, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "SCR-004",
@@ -881,6 +942,7 @@ pub const RULES: &[Rule] = &[
         opens: "Dismantled UNDERGROUND without plan digest or by an organisation without the role",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "SCR-005",
@@ -895,6 +957,7 @@ pub const RULES: &[Rule] = &[
         opens: "Scrapped, Dismantled, Exported: refused; Moved, RaisedToSurface: recorded and found MAJOR unless the investigator signs",
         closes: "-",
         parameters: &[],
+        waits_for: Some("accidents and holds are not events yet"),
     },
     Rule {
         code: "SCR-006",
@@ -909,6 +972,7 @@ pub const RULES: &[Rule] = &[
         opens: "mine CLOSED and unit still there without scrap, transfer or loss",
         closes: "accounted for",
         parameters: &[number("days", 90, 0, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "SCR-007",
@@ -923,6 +987,7 @@ pub const RULES: &[Rule] = &[
         opens: "verdict SCRAP and in use",
         closes: "scrapped",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "CUS-001",
@@ -937,6 +1002,7 @@ pub const RULES: &[Rule] = &[
         opens: "holder acts who never received",
         closes: "receipt with explanation",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "CUS-002",
@@ -951,6 +1017,7 @@ pub const RULES: &[Rule] = &[
         opens: "old holder signs use events after another received",
         closes: "corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "CUS-003",
@@ -965,6 +1032,7 @@ pub const RULES: &[Rule] = &[
         opens: "N days pass",
         closes: "Received, refused or lost",
         parameters: &[number("days", 30, 1, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "CUS-004",
@@ -979,6 +1047,7 @@ pub const RULES: &[Rule] = &[
         opens: "use event by another organisation",
         closes: "lease or transfer recorded",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "CUS-005",
@@ -993,6 +1062,7 @@ pub const RULES: &[Rule] = &[
         opens: "digest missing",
         closes: "digest added",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "CUS-006",
@@ -1007,6 +1077,7 @@ pub const RULES: &[Rule] = &[
         opens: "found=false",
         closes: "found, or LostReported",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "PER-001",
@@ -1021,6 +1092,7 @@ pub const RULES: &[Rule] = &[
         opens: "kind missing for the work",
         closes: "work redone by a qualified person",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "PER-002",
@@ -1035,6 +1107,7 @@ pub const RULES: &[Rule] = &[
         opens: "event outside validity",
         closes: "redone, or renewal proves no gap",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "PER-003",
@@ -1049,6 +1122,7 @@ pub const RULES: &[Rule] = &[
         opens: "maintenance, inspection or test with no personal signature",
         closes: "person signs later (kept as late)",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "PER-004",
@@ -1063,6 +1137,7 @@ pub const RULES: &[Rule] = &[
         opens: "scope or period of the role did not cover the work (a missing role is refused)",
         closes: "role granted",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "FLT-001",
@@ -1081,6 +1156,7 @@ pub const RULES: &[Rule] = &[
             number("days_serious", 7, 0, 3650),
             number("days_stop", 0, 0, 3650),
         ],
+        waits_for: None,
     },
     Rule {
         code: "FLT-002",
@@ -1095,6 +1171,7 @@ pub const RULES: &[Rule] = &[
         opens: "N days pass",
         closes: "confirmed",
         parameters: &[number("days", 3, 0, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "FLT-003",
@@ -1109,6 +1186,7 @@ pub const RULES: &[Rule] = &[
         opens: "same person id or same key",
         closes: "another person confirms",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "FLT-004",
@@ -1123,6 +1201,7 @@ pub const RULES: &[Rule] = &[
         opens: "use event or usage growth with a STOP fault open",
         closes: "closed",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "FLT-005",
@@ -1137,6 +1216,7 @@ pub const RULES: &[Rule] = &[
         opens: "same slot within N days after overhaul",
         closes: "-",
         parameters: &[number("days", 90, 1, 3650)],
+        waits_for: None,
     },
     Rule {
         code: "TIME-001",
@@ -1151,6 +1231,7 @@ pub const RULES: &[Rule] = &[
         opens: "difference over the limit for the kind",
         closes: "-",
         parameters: &[number("hours", 72, 1, 87600), number("offline_hours", 168, 1, 87600)],
+        waits_for: None,
     },
     Rule {
         code: "TIME-002",
@@ -1165,6 +1246,7 @@ pub const RULES: &[Rule] = &[
         opens: "more than skew ahead",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "TIME-003",
@@ -1179,6 +1261,7 @@ pub const RULES: &[Rule] = &[
         opens: "before produced_on: REFUSE; same person at two mines within travel time: FIND",
         closes: "corrected",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "TIME-004",
@@ -1193,6 +1276,7 @@ pub const RULES: &[Rule] = &[
         opens: "recorded_at > accident and occurred_at <= accident on a machine or place of the accident",
         closes: "never; investigator may annotate",
         parameters: &[number("lookback_days", 3650, 1, 36500)],
+        waits_for: Some("accidents are not events yet"),
     },
     Rule {
         code: "TIME-005",
@@ -1207,6 +1291,7 @@ pub const RULES: &[Rule] = &[
         opens: "over N machines per hour, or over distance",
         closes: "explained by a round with helpers",
         parameters: &[number("per_hour", 30, 1, 100000)],
+        waits_for: None,
     },
     Rule {
         code: "TIME-006",
@@ -1221,6 +1306,7 @@ pub const RULES: &[Rule] = &[
         opens: "equal digest under another machine or date where the kind should be unique; identical readings to the last digit N times",
         closes: "explained",
         parameters: &[number("repeat", 3, 2, 1000)],
+        waits_for: Some("attachments are not compared across machines yet"),
     },
     Rule {
         code: "TIME-007",
@@ -1235,6 +1321,7 @@ pub const RULES: &[Rule] = &[
         opens: "late records over 3× usual in the days before a visit",
         closes: "-",
         parameters: &[],
+        waits_for: Some("announced inspections are not events yet"),
     },
     Rule {
         code: "TIME-008",
@@ -1249,6 +1336,7 @@ pub const RULES: &[Rule] = &[
         opens: "Corrected on a machine under hold",
         closes: "-",
         parameters: &[],
+        waits_for: Some("accidents are not events yet"),
     },
     Rule {
         code: "KEY-001",
@@ -1263,6 +1351,7 @@ pub const RULES: &[Rule] = &[
         opens: "recorded_at >= untrusted_since (never occurred_at); shown as disputed",
         closes: "re-signed by the organisation",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "KEY-002",
@@ -1277,6 +1366,7 @@ pub const RULES: &[Rule] = &[
         opens: "-",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "KEY-003",
@@ -1291,6 +1381,7 @@ pub const RULES: &[Rule] = &[
         opens: "-",
         closes: "-",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "DATA-001",
@@ -1305,6 +1396,7 @@ pub const RULES: &[Rule] = &[
         opens: "field differs or a unit is missing on one side",
         closes: "agrees",
         parameters: &[],
+        waits_for: None,
     },
     Rule {
         code: "DATA-002",
@@ -1319,5 +1411,6 @@ pub const RULES: &[Rule] = &[
         opens: "gas grade or status missing",
         closes: "filled",
         parameters: &[],
+        waits_for: None,
     },
 ];

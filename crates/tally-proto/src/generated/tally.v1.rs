@@ -9429,6 +9429,9 @@ pub struct RuleRow {
     /// Parameters with their defaults.
     #[prost(message, repeated, tag = "12")]
     pub parameters: ::prost::alloc::vec::Vec<RuleParameter>,
+    /// What has to be on record before it can be judged; empty where it is judged.
+    #[prost(string, tag = "13")]
+    pub waits_for: ::prost::alloc::string::String,
 }
 /// Asks for findings.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -140,6 +140,7 @@ fn rule_row(rule: &tally_core::rule::Rule) -> v1::RuleRow {
         inputs: rule.inputs.to_owned(),
         opens: rule.opens.to_owned(),
         closes: rule.closes.to_owned(),
+        waits_for: rule.waits_for.unwrap_or_default().to_owned(),
         parameters: rule
             .parameters
             .iter()
