@@ -117,6 +117,7 @@ fn limits_are_those_of_the_code() {
         "event/publication",
         "event/supervision",
         "admission/judge",
+        "admission/supervision",
         "state/equipment",
     ] {
         let file = format!("crates/tally-core/src/{file}.rs");

@@ -228,7 +228,7 @@ refused (`WRONG_MENTIONS`).
 | mine | who has to do with the mine; anybody entitled to sign about a machine that is in it on record; a maker in a recall of a machine that is in it on record; the registrar in a publication for it; it must be on record |
 | machine, by an event on a machine's chain | who has to do with the mentioned machine; it must be on record |
 | machine, by an event on a mine's chain | whoever may sign there, if the machine is in that mine on record |
-| machine, by an order | mark authorities and regulators; in a recall of its own, who made it |
+| machine, by an order | mark authorities and regulators; in a recall, who made it, until 256 orders name it |
 | machine, where an order is lifted for it | who may lift the order, if the order named it |
 | model, mark | anybody entitled to sign what names it; a recall names the model of all its machines |
 | recall, by RecallRemedied | who has to do with the machine, if the recall named it |

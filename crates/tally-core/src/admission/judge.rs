@@ -734,7 +734,7 @@ impl Admission {
         }
         if !CORRECTABLE.contains(&original.kind()) {
             return Err(Refusal::CannotBeCorrected {
-                why: "an event that moves keys, roles, custody, ownership or the mine cannot be amended; record what undoes it",
+                why: "an event that moves keys, roles, custody, ownership or the mine, or that is about marks, publications or orders, cannot be amended; record what undoes it",
             });
         }
         if body.withdrawn && original.kind().opens() {
@@ -778,7 +778,8 @@ impl Admission {
         if candidate.kind() == EventKind::Enrolled && candidate.event().chain_index().get() > 0 {
             found.push(IrregularityKind::EnrolledAgain);
         }
-        if of_machine && self.is_outside_grant(candidate) {
+        let is_of_authority = matches!(candidate.kind().stage(), Stage::Mark | Stage::Publication | Stage::Supervision);
+        if (of_machine || is_of_authority) && self.is_outside_grant(candidate) {
             found.push(IrregularityKind::OutsideGrant);
         }
         if self.names_place_that_is_not_open(candidate) {

@@ -22,6 +22,7 @@ use crate::{
 };
 pub use judge::{AHEAD_MICROS_MAX, CORRECTABLE, Findings, OCCURRED_MICROS_MIN, SetMembers, UNTRUSTED_MICROS_MAX};
 use record::{Equipment, KeyRecord, Mine, Organisation, Record, Subject};
+pub use supervision::MAKER_ORDERS_MAX;
 
 /// Finds earlier events of a chain: for the few kinds that refer to one.
 pub trait Chains {

@@ -13,6 +13,10 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Orders that name a machine, beyond which its maker recalls it no more: what is remembered of a machine stays small,
+/// whatever its maker does. Authorities are not bounded, or a maker could keep a machine out of their reach.
+pub const MAKER_ORDERS_MAX: usize = 256;
+
 impl Admission {
     /// Checks what an event about a mark, a publication or an order claims.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are about none of these")]
@@ -85,6 +89,11 @@ impl Admission {
             let made = machine.maker.is_some_and(|maker| self.is_or_succeeds(&organisation, &maker));
             if by_maker && !made {
                 let why = "it did not make the machine";
+                return Err(Refusal::MentionNotAllowed { organisation, subject: *subject, why });
+            }
+            if by_maker && machine.orders.len() >= MAKER_ORDERS_MAX && !machine.orders.contains(statement.subject.id())
+            {
+                let why = "256 orders name the machine already; a mark authority or regulator may recall it";
                 return Err(Refusal::MentionNotAllowed { organisation, subject: *subject, why });
             }
             if let Some(model) = model.map(|model| SubjectId::new(SubjectKind::Model, model))

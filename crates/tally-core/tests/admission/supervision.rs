@@ -640,6 +640,17 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         reason: "MENTION_NOT_ALLOWED",
+        what: "a machine recalled by its maker for the 257th time",
+        attempt: |ledger| {
+            let machine = ledger.make("0417");
+            for _ in 0..256 {
+                ordered(ledger, MAKER, EventKind::RecallIssued, &[machine], &[]);
+            }
+            one(order(ledger, MAKER, EventKind::RecallIssued, &[machine], &[]))
+        },
+    },
+    Case {
+        reason: "MENTION_NOT_ALLOWED",
         what: "a recall extended to a machine that another maker made",
         attempt: |ledger| {
             let (machine, other) = (ledger.at_mine("0417"), machine_of_another_maker(ledger));
@@ -868,6 +879,45 @@ fn a_maker_recalls_what_it_made_and_names_the_mines_where_it_stands() {
     assert_eq!(ledger.accept(draft).findings, []);
     let alone = Draft { hands: Vec::new(), ..remedied(&ledger, machine, recall) };
     assert_eq!(ledger.accept(alone).findings, [v1::IrregularityKind::SecondSignatureMissing]);
+}
+
+#[test]
+fn whatever_its_maker_did_an_authority_reaches_a_machine() {
+    let mut ledger = Ledger::scene();
+    let machine = ledger.make("0417");
+    let mut last = None;
+    for _ in 0..tally_core::admission::MAKER_ORDERS_MAX {
+        last = Some(ordered(&mut ledger, MAKER, EventKind::RecallIssued, &[machine], &[]));
+    }
+    let again = about(&ledger, MAKER, last.unwrap(), EventKind::OrderExtended, &[machine]);
+    ledger.accept(again);
+    ordered(&mut ledger, regulator("regulator"), EventKind::StopUseOrdered, &[machine], &[]);
+}
+
+#[test]
+fn an_authority_that_acts_before_its_grant_began_is_found() {
+    let mut ledger = Ledger::scene();
+    let machine = ledger.at_mine("0417");
+    ledger.register("newcomer", &[], &[]);
+    for role in [Role::Regulator, Role::MarkAuthority] {
+        let from = bodies::day(2026, 6, 1);
+        let granted = v1::RoleGranted { role: role as i32, from, ..v1::RoleGranted::default() };
+        ledger.by_registrar(organisation("newcomer").subject(), Message::RoleGranted(granted));
+    }
+    let by = regulator("newcomer");
+    let number = SubjectId::mark("MEB250001").unwrap();
+    let body = sample(EventKind::MarkIssued, &Names::default());
+    let issued = ledger.draft("newcomer", Role::MarkAuthority, number, body);
+    let drafts = [
+        order(&mut ledger, by, EventKind::StopUseOrdered, &[machine], &[]),
+        publishes(&mut ledger, by, PublicationLayer::Nation, "", None),
+        issued,
+    ];
+    for draft in drafts {
+        assert_eq!(ledger.accept(draft).findings, [v1::IrregularityKind::OutsideGrant]);
+    }
+    let stop = order(&mut ledger, regulator("regulator"), EventKind::StopUseOrdered, &[machine], &[]);
+    assert_eq!(ledger.accept(stop).findings, []);
 }
 
 #[test]
