@@ -20,7 +20,7 @@ pub use store::Opened;
 use store::Store;
 
 /// Version of the rows: another one means a rebuild.
-pub const INDEX_FORMAT: u32 = 1;
+pub const INDEX_FORMAT: u32 = 2;
 
 /// Why the index could not do something. None of it touches the log.
 #[derive(Debug, thiserror::Error)]

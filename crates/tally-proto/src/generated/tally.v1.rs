@@ -4931,6 +4931,12 @@ pub struct Equipment {
     /// Why it is on the way; unspecified where it is not. 发运原因
     #[prost(enumeration = "DispatchReason", tag = "33")]
     pub dispatch_reason: i32,
+    /// Who made it, 16-byte organisation id; empty while no maker has signed. 制造单位
+    #[prost(bytes = "vec", tag = "40")]
+    pub maker: ::prost::alloc::vec::Vec<u8>,
+    /// Whether only what anyone may see is here: what is empty is not shown, and may be there. 仅公开信息
+    #[prost(bool, tag = "41")]
+    pub public_only: bool,
 }
 /// A name of a machine for a time. 别名
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5760,6 +5766,9 @@ pub struct Organisation {
     /// Engagements that it gave. 委托
     #[prost(message, repeated, tag = "11")]
     pub engagements: ::prost::alloc::vec::Vec<Engagement>,
+    /// Whether only what anyone may see is here: what is empty is not shown, and may be there. 仅公开信息
+    #[prost(bool, tag = "41")]
+    pub public_only: bool,
 }
 /// A role that was granted. 角色
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5838,6 +5847,9 @@ pub struct Engagement {
     /// Place on its chain of the event that began it.
     #[prost(uint64, tag = "7")]
     pub chain_index: u64,
+    /// What it covers; absent for all that the giver holds.
+    #[prost(message, optional, tag = "8")]
+    pub scope: ::core::option::Option<Scope>,
 }
 /// A mine. 煤矿
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5884,6 +5896,9 @@ pub struct Mine {
     /// Engagements that were given for it. 委托
     #[prost(message, repeated, tag = "14")]
     pub engagements: ::prost::alloc::vec::Vec<Engagement>,
+    /// Whether only what anyone may see is here: what is empty is not shown, and may be there. 仅公开信息
+    #[prost(bool, tag = "41")]
+    pub public_only: bool,
 }
 /// A node of a mine's place tree. 地点
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
