@@ -423,7 +423,8 @@ fn judge_token(token: &str, vectors: &Value) -> Result<(), tally_core::token::To
         time::Timestamp,
         token::{TokenError, UnverifiedToken},
     };
-    let (policy, key) = (&vectors["policy"], PublicKey::parse(&bytes(&vectors["keys"][0], "public_key")).unwrap());
+    let (policy, key) =
+        (&vectors["policy"], PublicKey::parse(&bytes(list(vectors, "keys").first().unwrap(), "public_key")).unwrap());
     let token = UnverifiedToken::parse(token)?;
     if token.key_id() != key.key_id() || token.issuer() != text(policy, "issuer") {
         return Err(TokenError::KeyUnknown);
