@@ -81,10 +81,12 @@ pub(crate) async fn client(scene: &Scene, url: &str) -> Client {
 
 /// The same as somebody else, or as nobody.
 pub(crate) async fn client_as(scene: &Scene, url: &str, identity: Option<Identity>) -> Client {
-    client_with(scene, url, Options { identity, tries_max: 1, ..Options::default() }).await
+    Client::connect(url, trust(scene), Options { identity, tries_max: 1, ..Options::default() }).await.unwrap()
 }
 
+/// As the registrar with other options.
 pub(crate) async fn client_with(scene: &Scene, url: &str, options: Options) -> Client {
+    let options = Options { identity: Some(scene.identity(REGISTRAR)), ..options };
     Client::connect(url, trust(scene), options).await.unwrap()
 }
 
