@@ -120,8 +120,21 @@ impl Desk {
         vec!["--organisation", &self.maker, "--role", "manufacturer", "--key", &self.maker_key]
     }
 
-    /// Runs a command, with the connection in its environment as a user has it.
+    /// Runs a command, with the connection in its environment as a user has it. What is asked is asked as the registrar,
+    /// unless it is said who asks.
     fn run(&self, arguments: &[&str]) -> Finished {
+        let asks = match arguments {
+            ["show" | "history" | "list", ..] | ["org" | "mine", "show" | "list" | "machines", ..] => true,
+            ["proof", "event", ..] | ["log", "follow", ..] => true,
+            _ => false,
+        };
+        let key = self.founded.registrar_key();
+        let registrar = ["--organisation", &self.registrar, "--role", "registrar", "--key", key.to_str().unwrap()];
+        let known = asks && !self.registrar.is_empty() && !arguments.contains(&"--key");
+        self.run_as_given(&[arguments, if known { &registrar[..] } else { &[] }].concat())
+    }
+
+    fn run_as_given(&self, arguments: &[&str]) -> Finished {
         let mut command = tally().command(arguments);
         command
             .env("TALLY_SERVER", &self.url)
@@ -598,7 +611,8 @@ fn bytes_for_a_head_that_moved_on_are_met_with_who_moved_it() {
     let fresh = signed_note(&desk, "in time");
     let (stale, fresh) = (desk.file("stale.json", &stale), desk.file("fresh.json", &fresh));
     desk.ok(&["record", "--file", fresh.to_str().unwrap()]);
-    let refused = desk.run(&["record", "--file", stale.to_str().unwrap()]).expect_code(1);
+    let again = ["record", "--file", stale.to_str().unwrap()];
+    let refused = desk.run(&[&again[..], &desk.as_mine()].concat()).expect_code(1);
     assert_says(
         &refused,
         &[
