@@ -110,6 +110,14 @@ fn public_kinds() -> String {
     text
 }
 
+fn limits() -> String {
+    use tally_core::token::{LEEWAY_SECONDS, LIFE_SECONDS_MAX, TOKEN_BYTES_MAX};
+    format!(
+        "| of a token | at most |\n| --- | --- |\n| bytes | {TOKEN_BYTES_MAX} |\n| life, from `iat` to `exp` | {LIFE_SECONDS_MAX} s |\n\
+         | difference of the clocks | {LEEWAY_SECONDS} s |\n"
+    )
+}
+
 #[test]
 fn the_document_says_what_the_table_says() {
     let doc = std::fs::read_to_string(path(SECURITY)).unwrap();
@@ -120,6 +128,7 @@ fn the_document_says_what_the_table_says() {
             text.push_str(&match table.trim_end_matches(" -->") {
                 "access" => access_table(),
                 "public" => public_kinds(),
+                "limits" => limits(),
                 other => panic!("{other} is no table"),
             });
             shown += 1;
@@ -127,7 +136,7 @@ fn the_document_says_what_the_table_says() {
             text.push_str("<!-- end -->\n");
         }
     }
-    assert_eq!(shown, 2, "{SECURITY} shows both tables");
+    assert_eq!(shown, 3, "{SECURITY} shows every table");
     assert_golden(SECURITY, &text);
 }
 

@@ -137,10 +137,8 @@ fn judged<T>(answered: Result<tonic::Response<T>, Status>, whole: impl FnOnce(T)
 /// An event that nobody takes: whether it was looked at is what matters.
 fn rejected<T: std::fmt::Debug>(answered: Result<T, Status>) -> Seen {
     let status = answered.unwrap_err();
-    match status.code() {
-        Code::InvalidArgument => Seen::Whole,
-        _ => Seen::Refused(said(&status).reason),
-    }
+    let looked_at = status.code() == Code::InvalidArgument;
+    if looked_at { Seen::Whole } else { Seen::Refused(said(&status).reason) }
 }
 
 /// Calls a method about a holding. Whoever adds a row adds a call.
@@ -401,7 +399,7 @@ async fn revoking_the_key_ends_the_token_and_the_stream() {
     let regulator = raw.asking(Asking::Header(token(&scene.identity(REGULATOR), &scene.origin())));
     let size = raw.size().await;
     let request = v1::FollowEntriesRequest { from_position: size - 1, stop_at_end: false };
-    let mut following = regulator.log().follow_entries(request.clone()).await.unwrap().into_inner();
+    let mut following = regulator.log().follow_entries(request).await.unwrap().into_inner();
     let first = within("the first entries", following.message()).await.unwrap().unwrap();
     assert_eq!(first.entries.len(), 1);
     scene.revocation(REGULATOR, KeyUse::Organisation, 0).record();

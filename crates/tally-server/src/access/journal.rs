@@ -10,7 +10,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tally_core::{access::Caller, authority::role_name, time::Timestamp};
 
 /// Bytes of one file before it is put aside.
@@ -53,15 +53,12 @@ impl Journal {
     /// # Errors
     /// Where it cannot be written.
     pub(super) fn revealed(&self, line: &Line, subject: &str, entries: usize) -> io::Result<()> {
-        let mut json = members(line, subject);
-        json["entries"] = entries.into();
-        append(&self.revealed, &json)
+        append(&self.revealed, &members(line, subject, ("entries", entries.into())))
     }
 
     /// Writes down what was refused, to the operator's log, too.
     pub(super) fn refused(&self, line: &Line, subject: &str, reason: &'static str) {
-        let mut json = members(line, subject);
-        json["reason"] = reason.into();
+        let json = members(line, subject, ("reason", reason.into()));
         tracing::warn!(
             target: "tally::access",
             organisation = line.caller.map(|caller| caller.organisation.to_string()),
@@ -79,9 +76,10 @@ impl Journal {
     }
 }
 
-fn members(line: &Line, subject: &str) -> serde_json::Value {
+fn members(line: &Line, subject: &str, (name, value): (&str, Value)) -> Value {
     let Line { at, method, peer, caller } = line;
     json!({
+        name: value,
         "at": at.to_string(),
         "method": method,
         "organisation": caller.map(|caller| caller.organisation.to_string()),
@@ -92,7 +90,7 @@ fn members(line: &Line, subject: &str) -> serde_json::Value {
     })
 }
 
-fn append(file: &Mutex<Rolling>, json: &serde_json::Value) -> io::Result<()> {
+fn append(file: &Mutex<Rolling>, json: &Value) -> io::Result<()> {
     file.lock().unwrap_or_else(PoisonError::into_inner).append(format!("{json}\n").as_bytes())
 }
 
