@@ -149,7 +149,7 @@ mod tests {
 
     const LINE: Line = Line { at: Timestamp::from_micros(0), method: "GetEvent", peer: None, caller: None };
 
-    fn lines(path: &Path) -> Vec<serde_json::Value> {
+    fn lines(path: &Path) -> Vec<Value> {
         let text = fs::read_to_string(path).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
