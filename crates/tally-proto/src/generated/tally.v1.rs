@@ -4387,7 +4387,8 @@ pub mod subject_service_client {
                 .insert(GrpcMethod::new("tally.v1.SubjectService", "GetHead"));
             self.inner.unary(req, path, codec).await
         }
-        /// Streams every entry that touched a subject, oldest first, and then the head proof. 履历
+        /// Streams every entry that touched a subject, oldest first, and then the head proof. An entry that the caller may not
+        /// see is its position and leaf hash. 履历
         /// Errors: INVALID_ARGUMENT; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn stream_history(
             &mut self,
@@ -4414,7 +4415,7 @@ pub mod subject_service_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Returns one event with its inclusion proof. 事件
-        /// Errors: NOT_FOUND.
+        /// Errors: NOT_FOUND, also for what is not for the caller's eyes.
         pub async fn get_event(
             &mut self,
             request: impl tonic::IntoRequest<super::GetEventRequest>,
@@ -4493,7 +4494,8 @@ pub mod subject_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Streams every entry that touched a subject, oldest first, and then the head proof. 履历
+        /// Streams every entry that touched a subject, oldest first, and then the head proof. An entry that the caller may not
+        /// see is its position and leaf hash. 履历
         /// Errors: INVALID_ARGUMENT; OUT_OF_RANGE for a known_at that lies ahead.
         async fn stream_history(
             &self,
@@ -4503,7 +4505,7 @@ pub mod subject_service_server {
             tonic::Status,
         >;
         /// Returns one event with its inclusion proof. 事件
-        /// Errors: NOT_FOUND.
+        /// Errors: NOT_FOUND, also for what is not for the caller's eyes.
         async fn get_event(
             &self,
             request: tonic::Request<super::GetEventRequest>,
@@ -5272,8 +5274,8 @@ pub mod equipment_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns a machine's state. 设备状态
-        /// Errors: NOT_FOUND; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Returns a machine's state; to whom it is not, only what anyone may see. 设备状态
+        /// Errors: NOT_FOUND, also where it has no public side; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn get_equipment(
             &mut self,
             request: impl tonic::IntoRequest<super::GetEquipmentRequest>,
@@ -5325,7 +5327,8 @@ pub mod equipment_service_client {
                 .insert(GrpcMethod::new("tally.v1.EquipmentService", "LookUpPlate"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the machines that bear an alias. 别名查询
+        /// Returns the machines that bear an alias, of those that the caller may see. 别名查询
+        /// Errors: INVALID_ARGUMENT; UNAUTHENTICATED without a token.
         pub async fn look_up_alias(
             &mut self,
             request: impl tonic::IntoRequest<super::LookUpAliasRequest>,
@@ -5350,8 +5353,8 @@ pub mod equipment_service_client {
                 .insert(GrpcMethod::new("tally.v1.EquipmentService", "LookUpAlias"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists machines by filter, ordered by equipment id. 设备清单
-        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Lists machines by filter, of those that the caller may see, ordered by equipment id. 设备清单
+        /// Errors: UNAUTHENTICATED without a token; INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn list_equipment(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEquipmentRequest>,
@@ -5392,8 +5395,8 @@ pub mod equipment_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with EquipmentServiceServer.
     #[async_trait]
     pub trait EquipmentService: std::marker::Send + std::marker::Sync + 'static {
-        /// Returns a machine's state. 设备状态
-        /// Errors: NOT_FOUND; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Returns a machine's state; to whom it is not, only what anyone may see. 设备状态
+        /// Errors: NOT_FOUND, also where it has no public side; OUT_OF_RANGE for a known_at that lies ahead.
         async fn get_equipment(
             &self,
             request: tonic::Request<super::GetEquipmentRequest>,
@@ -5411,7 +5414,8 @@ pub mod equipment_service_server {
             tonic::Response<super::LookUpPlateResponse>,
             tonic::Status,
         >;
-        /// Returns the machines that bear an alias. 别名查询
+        /// Returns the machines that bear an alias, of those that the caller may see. 别名查询
+        /// Errors: INVALID_ARGUMENT; UNAUTHENTICATED without a token.
         async fn look_up_alias(
             &self,
             request: tonic::Request<super::LookUpAliasRequest>,
@@ -5419,8 +5423,8 @@ pub mod equipment_service_server {
             tonic::Response<super::LookUpAliasResponse>,
             tonic::Status,
         >;
-        /// Lists machines by filter, ordered by equipment id. 设备清单
-        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Lists machines by filter, of those that the caller may see, ordered by equipment id. 设备清单
+        /// Errors: UNAUTHENTICATED without a token; INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
         async fn list_equipment(
             &self,
             request: tonic::Request<super::ListEquipmentRequest>,
@@ -6102,7 +6106,7 @@ pub mod register_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns an organisation. 单位
+        /// Returns an organisation; to whom it is not, only what anyone may see. 单位
         /// Errors: NOT_FOUND.
         pub async fn get_organisation(
             &mut self,
@@ -6155,7 +6159,7 @@ pub mod register_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns a mine with its places. 煤矿
+        /// Returns a mine with its places; to whom it is not, only what anyone may see. 煤矿
         /// Errors: NOT_FOUND.
         pub async fn get_mine(
             &mut self,
@@ -6222,7 +6226,7 @@ pub mod register_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with RegisterServiceServer.
     #[async_trait]
     pub trait RegisterService: std::marker::Send + std::marker::Sync + 'static {
-        /// Returns an organisation. 单位
+        /// Returns an organisation; to whom it is not, only what anyone may see. 单位
         /// Errors: NOT_FOUND.
         async fn get_organisation(
             &self,
@@ -6239,7 +6243,7 @@ pub mod register_service_server {
             tonic::Response<super::ListOrganisationsResponse>,
             tonic::Status,
         >;
-        /// Returns a mine with its places. 煤矿
+        /// Returns a mine with its places; to whom it is not, only what anyone may see. 煤矿
         /// Errors: NOT_FOUND.
         async fn get_mine(
             &self,
@@ -6805,7 +6809,8 @@ pub mod log_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Streams entries from a position, and goes on with new ones until the caller ends it. 跟随
-        /// Errors: OUT_OF_RANGE for a position past the end.
+        /// Errors: OUT_OF_RANGE for a position past the end; UNAUTHENTICATED without a token, or once its key is revoked;
+        /// PERMISSION_DENIED for whoever may not read the log itself.
         pub async fn follow_entries(
             &mut self,
             request: impl tonic::IntoRequest<super::FollowEntriesRequest>,
@@ -6879,7 +6884,8 @@ pub mod log_service_server {
             + std::marker::Send
             + 'static;
         /// Streams entries from a position, and goes on with new ones until the caller ends it. 跟随
-        /// Errors: OUT_OF_RANGE for a position past the end.
+        /// Errors: OUT_OF_RANGE for a position past the end; UNAUTHENTICATED without a token, or once its key is revoked;
+        /// PERMISSION_DENIED for whoever may not read the log itself.
         async fn follow_entries(
             &self,
             request: tonic::Request<super::FollowEntriesRequest>,
