@@ -90,6 +90,14 @@ pub enum Command {
     /// Verifies, exports and follows the log itself. 日志
     #[command(subcommand)]
     Log(Log),
+    /// Prints a token that proves for a few minutes who asks, for programs that speak gRPC by themselves. 令牌
+    ///
+    /// Examples:
+    ///   grpcurl -H "authorization: Bearer $(tally token)" ...      with TALLY_KEY and its like set
+    ///
+    /// Whoever has the token is the organisation until it expires. What it lets you see: docs/security.md.
+    #[command(verbatim_doc_comment)]
+    Token(Token),
     /// Looks after the index. 索引
     #[command(subcommand)]
     Index(Index),
@@ -135,6 +143,20 @@ pub struct Signing {
     /// Shows exactly what would be signed, and records nothing. 试运行
     #[arg(long, help_heading = "Signing")]
     pub dry_run: bool,
+}
+
+/// Who asks. Without a key only what anyone may see is answered.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Asking {
+    /// Organisation that asks. 单位
+    #[arg(long, env = "TALLY_ORGANISATION", value_name = "UUID", help_heading = "Asking")]
+    pub organisation: Option<String>,
+    /// Role in which it asks, for example `mine` or `regulator`. 角色
+    #[arg(long, env = "TALLY_ROLE", help_heading = "Asking")]
+    pub role: Option<String>,
+    /// Key file that proves it; without one only what anyone may see is answered. 密钥
+    #[arg(long, env = "TALLY_KEY", value_name = "FILE", help_heading = "Asking")]
+    pub key: Option<PathBuf>,
 }
 
 /// The two clocks.
@@ -191,9 +213,13 @@ pub struct Serve {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, env = "TALLY_LISTEN", default_value = "127.0.0.1:7447")]
     pub listen: SocketAddr,
-    /// Listens on another address than loopback although every method is open to every caller.
+    /// Listens on another address than loopback although nothing is encrypted: who listens on the way reads events and
+    /// takes tokens. For networks that encrypt by themselves, or behind a proxy that does.
     #[arg(long)]
-    pub insecure_open: bool,
+    pub insecure_plaintext: bool,
+    /// Organisations that may read the log itself, besides regulators and investigators without limits and the registrar.
+    #[arg(long, env = "TALLY_LOG_READERS", value_name = "UUID", value_delimiter = ',')]
+    pub log_readers: Vec<String>,
     /// Takes the clock as right although it is over 30 days past the last entry.
     #[arg(long)]
     pub accept_clock: bool,
@@ -363,13 +389,17 @@ pub enum Org {
     /// Shows an organisation with its roles and keys.
     Show {
         /// Organisation.
-        organisation: String,
+        #[arg(value_name = "ORGANISATION")]
+        whose: String,
         /// The two clocks.
         #[command(flatten)]
         clocks: Clocks,
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Lists organisations.
     List {
@@ -379,6 +409,9 @@ pub enum Org {
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
 }
 
@@ -448,6 +481,9 @@ pub enum Mine {
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Lists mines.
     List {
@@ -457,6 +493,9 @@ pub enum Mine {
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Lists all machines of a mine, and proves by the mine's own head proof that none is left out.
     ///
@@ -467,6 +506,9 @@ pub enum Mine {
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
 }
 
@@ -614,6 +656,9 @@ pub struct Show {
     /// How the server is reached.
     #[command(flatten)]
     pub connection: Connection,
+    /// Who asks.
+    #[command(flatten)]
+    pub asking: Asking,
 }
 
 /// Whose history to show.
@@ -627,6 +672,9 @@ pub struct History {
     /// How the server is reached.
     #[command(flatten)]
     pub connection: Connection,
+    /// Who asks.
+    #[command(flatten)]
+    pub asking: Asking,
 }
 
 /// Lists machines.
@@ -668,6 +716,9 @@ pub struct List {
     /// How the server is reached.
     #[command(flatten)]
     pub connection: Connection,
+    /// Who asks.
+    #[command(flatten)]
+    pub asking: Asking,
 }
 
 /// Proofs.
@@ -680,6 +731,9 @@ pub enum Proof {
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Fetches the inclusion proof of a position under a tree size, and checks it.
     Inclusion {
@@ -760,7 +814,24 @@ pub enum Log {
         /// How the server is reached.
         #[command(flatten)]
         connection: Connection,
+        /// Who asks.
+        #[command(flatten)]
+        asking: Asking,
     },
+}
+
+/// A token.
+#[derive(Args, Debug)]
+pub struct Token {
+    /// File with the log's verifier key: the token is for the log of this name.
+    #[arg(long, env = "TALLY_LOG_KEY", value_name = "FILE", help_heading = "Connection")]
+    pub log_key: Option<PathBuf>,
+    /// How long it lives, 1 to 15.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i64).range(1..=15))]
+    pub minutes: i64,
+    /// Who asks.
+    #[command(flatten)]
+    pub asking: Asking,
 }
 
 /// The index.

@@ -80,7 +80,7 @@ impl From<ClientError> for CommandError {
             let fields = server.fields.iter().map(|(field, what)| format!("{field}: {what}"));
             // What the message says already is not said twice.
             told.details.extend(fields.filter(|field| !server.message.contains(field.as_str())));
-            told.help = server.metadata.get("help").cloned();
+            told.help = server.metadata.get("help").cloned().or_else(|| token_help(&server.reason).map(str::to_owned));
             return told;
         }
         if let ClientError::Draft(error) = error {
@@ -111,6 +111,20 @@ impl From<DraftError> for CommandError {
                 Self::new(exit::USAGE, error.to_string())
             }
         }
+    }
+}
+
+/// What to do about a token that is missing or was not taken.
+fn token_help(reason: &str) -> Option<&'static str> {
+    match reason {
+        "TOKEN_MISSING" => Some("say who asks: --organisation UUID --role ROLE --key FILE"),
+        "TOKEN_EXPIRED" | "TOKEN_NOT_YET_VALID" => Some("compare this machine's clock with the server's"),
+        "TOKEN_WRONG_ORIGIN" => Some("--log-key and --server are of two ledgers"),
+        "TOKEN_KEY_UNKNOWN" => Some("--key must be registered for --organisation, and not be its recovery key"),
+        "TOKEN_ROLE_NOT_HELD" | "ROLE_MAY_NOT_READ" | "GRANT_LIMITED" => {
+            Some("`tally org show ORGANISATION` lists its roles with their days; docs/security.md says what each sees")
+        }
+        _ => None,
     }
 }
 

@@ -120,8 +120,23 @@ impl Desk {
         vec!["--organisation", &self.maker, "--role", "manufacturer", "--key", &self.maker_key]
     }
 
-    /// Runs a command, with the connection in its environment as a user has it.
+    /// Runs a command, with the connection in its environment as a user has it. What is asked is asked as the registrar,
+    /// unless it is said who asks.
     fn run(&self, arguments: &[&str]) -> Finished {
+        let asks = matches!(
+            arguments,
+            ["show" | "history" | "list", ..]
+                | ["org" | "mine", "show" | "list" | "machines", ..]
+                | ["proof", "event", ..]
+                | ["log", "follow", ..]
+        );
+        let key = self.founded.registrar_key();
+        let registrar = ["--organisation", &self.registrar, "--role", "registrar", "--key", key.to_str().unwrap()];
+        let known = asks && !self.registrar.is_empty() && !arguments.contains(&"--key");
+        self.run_as_given(&[arguments, if known { &registrar[..] } else { &[] }].concat())
+    }
+
+    fn run_as_given(&self, arguments: &[&str]) -> Finished {
         let mut command = tally().command(arguments);
         command
             .env("TALLY_SERVER", &self.url)
@@ -694,7 +709,8 @@ fn bytes_for_a_head_that_moved_on_are_met_with_who_moved_it() {
     let fresh = signed_note(&desk, "in time");
     let (stale, fresh) = (desk.file("stale.json", &stale), desk.file("fresh.json", &fresh));
     desk.ok(&["record", "--file", fresh.to_str().unwrap()]);
-    let refused = desk.run(&["record", "--file", stale.to_str().unwrap()]).expect_code(1);
+    let again = ["record", "--file", stale.to_str().unwrap()];
+    let refused = desk.run(&[&again[..], &desk.as_mine()].concat()).expect_code(1);
     assert_says(
         &refused,
         &[
@@ -751,4 +767,46 @@ fn a_ledger_that_went_back_is_damage() {
     assert_says(&back, &["the ledger went back", "tell whoever runs the ledger"]);
     let back = desk.run(&["show", PLATE]).expect_code(4);
     assert_says(&back, &["the ledger went back"]);
+}
+
+#[test]
+fn who_asks_decides_what_is_shown_and_a_token_says_so_elsewhere() {
+    let desk = Desk::new().delivered();
+    let (seen, hidden) = (["at_mine", "Qinyuan Coal"], "not shown");
+    for asks in [desk.as_mine(), desk.as_maker()] {
+        let shown = desk.run(&[&["show", PLATE][..], &asks].concat()).expect_code(0);
+        assert_says(&shown, &seen);
+        assert!(!shown.stdout.contains(hidden), "{shown}");
+        drop(desk.run(&[&["history", PLATE][..], &asks].concat()).expect_code(0));
+    }
+    // Anyone sees the plate, and a history that closes.
+    let shown = desk.run_as_given(&["show", PLATE]).expect_code(0);
+    assert_says(&shown, &[PLATE, "MEA130001", "made by", "Qinyuan Works", hidden]);
+    assert!(!shown.stdout.contains("Qinyuan Coal"), "{shown}");
+    let history = desk.run_as_given(&["history", PLATE]).expect_code(0);
+    assert_says(&history, &["complete but for 2 entries withheld, at most 2 of them on the chain"]);
+    let refused = desk.run_as_given(&["list"]).expect_code(1);
+    assert_says(&refused, &["TOKEN_MISSING", "--organisation UUID --role ROLE --key FILE"]);
+    let recovery = desk.key("mine-recovery");
+    let asks = ["--organisation", &desk.operator, "--role", "mine", "--key", &recovery];
+    let refused = desk.run(&[&["list"][..], &asks].concat()).expect_code(1);
+    assert_says(&refused, &["TOKEN_KEY_UNKNOWN", "not be its recovery key"]);
+    let half = desk.run(&["list", "--key", &desk.mine_key]).expect_code(2);
+    assert_says(&half, &["it is not said whose --key this is", "--organisation UUID", "--role ROLE"]);
+    let asks = ["--organisation", &desk.operator, "--role", "regulator", "--key", &desk.mine_key];
+    assert_says(&desk.run(&[&["list"][..], &asks].concat()).expect_code(1), &["TOKEN_ROLE_NOT_HELD"]);
+
+    let token = desk.ok(&[&["token", "--minutes", "15"][..], &desk.as_mine()].concat());
+    let token = tally_core::token::UnverifiedToken::parse(token.trim_end()).unwrap();
+    assert_eq!(token.issuer(), desk.operator);
+    drop(desk.run(&[&["token", "--minutes", "16"][..], &desk.as_mine()].concat()).expect_code(2));
+    assert_says(&desk.run(&["token"]).expect_code(2), &["--key is not given"]);
+}
+
+#[test]
+fn another_address_than_loopback_needs_a_word() {
+    let founded = tally().init("cli.example/plain");
+    let dir = founded.dir().to_str().unwrap().to_owned();
+    let refused = tally().run(["serve", &dir, "--listen", "0.0.0.0:0"]).expect_code(2);
+    assert_says(&refused, &["nothing is encrypted", "--insecure-plaintext"]);
 }

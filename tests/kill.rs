@@ -17,6 +17,8 @@ use std::{
 
 use tally_client::{
     Client, Options,
+    client::Identity,
+    clock::SystemClock,
     draft::SignedEvent,
     verify::{Kept, Trust},
 };
@@ -26,6 +28,7 @@ use tally_testkit::{
     binary::{Founded, Serving, Tally},
     life::Life,
     random::SeededRandom,
+    scene::REGISTRAR,
 };
 
 /// How often the server is killed, unless `TALLY_KILL_ROUNDS` says otherwise.
@@ -59,13 +62,16 @@ fn what_was_acknowledged_outlives_fifty_kills_under_load() {
     let life = Life::in_scene(ledger.scene(seed).everybody(), seed).over(40).with_one_signature();
     let mut waiting: VecDeque<SignedEvent> = life.preamble().iter().cloned().collect();
     let mut life = life;
+    // The server runs by the system's clock, the scene by its own.
+    let registrar = Identity { clock: Arc::new(SystemClock), ..life.scene().identity(REGISTRAR) };
     let promises = Promises::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut checkpoints: Vec<Kept> = Vec::new();
 
     for round in 0..number("TALLY_KILL_ROUNDS", ROUNDS) {
         let serving = ledger.serve_with(["--accept-clock"]);
-        let options = || Options { state_dir: Some(ledger.workplace().join("state")), ..Options::default() };
+        let (state_dir, identity) = (Some(ledger.workplace().join("state")), Some(registrar.clone()));
+        let options = || Options { state_dir: state_dir.clone(), identity: identity.clone(), ..Options::default() };
         let url = serving.url();
         runtime.block_on(async {
             // The kept checkpoint is from before the kill: connecting and reading shows that the server did not go back.
@@ -83,7 +89,7 @@ fn what_was_acknowledged_outlives_fifty_kills_under_load() {
         println!("round {round}: {} acknowledged", promises.lock().unwrap().len());
     }
 
-    finish(&ledger, &runtime, trust, waiting, &promises);
+    finish(&ledger, &runtime, trust, registrar, waiting, &promises);
 }
 
 /// A few of the promises at random, and all of the last ones, must be kept.
@@ -147,12 +153,14 @@ fn finish(
     ledger: &Founded,
     runtime: &tokio::runtime::Runtime,
     trust: Trust,
+    registrar: Identity,
     waiting: VecDeque<SignedEvent>,
     promises: &Promises,
 ) {
     let serving = ledger.serve_with(["--accept-clock"]);
     runtime.block_on(async {
-        let client = Client::connect(&serving.url(), trust, Options::default()).await.unwrap();
+        let options = Options { identity: Some(registrar), ..Options::default() };
+        let client = Client::connect(&serving.url(), trust, options).await.unwrap();
         for event in waiting.iter().take(50) {
             client.record(event).await.unwrap();
         }

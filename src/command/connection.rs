@@ -1,12 +1,12 @@
 //! Reaching and trusting a server.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use tally_client::{Client, Options, key::SigningKey, verify::Trust};
+use tally_client::{Client, Options, client::Identity, clock::SystemClock, key::SigningKey, verify::Trust};
 
-use super::text::usage;
+use super::text::{organisation, role, usage};
 use crate::{
-    cli::Connection,
+    cli::{Asking, Connection, Signing},
     output::{CommandError, exit},
 };
 
@@ -15,20 +15,55 @@ pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// Connects as the flags say.
-pub async fn connect(connection: &Connection) -> anyhow::Result<Client> {
-    let Some(log_key) = &connection.log_key else {
-        return Err(usage("--log-key is not given: without the log's verifier key no answer can be believed")
-            .help("pin it once, from a source you trust; it is log.pub in the ledger's directory")
-            .into());
+/// Who asks, as the flags say; nobody without a key.
+pub fn identity(asking: &Asking) -> anyhow::Result<Option<Identity>> {
+    let Some(key) = &asking.key else { return Ok(None) };
+    let needed = [
+        (asking.organisation.is_none(), "--organisation UUID  the organisation that asks 单位"),
+        (asking.role.is_none(), "--role ROLE          the role in which it asks 角色"),
+    ];
+    let missing = needed.iter().filter(|(is_missing, _)| *is_missing).map(|(_, flag)| *flag);
+    let (Some(asks), Some(acts)) = (&asking.organisation, &asking.role) else {
+        let told = missing.fold(usage("it is not said whose --key this is"), CommandError::detail);
+        return Err(told.help("give the flags, or set TALLY_ORGANISATION and TALLY_ROLE").into());
     };
-    let trust = read_trust(log_key)?;
-    let options = Options { state_dir: connection.state.clone(), ..Options::default() };
+    Ok(Some(Identity {
+        key: Arc::new(read_key(key)?),
+        organisation: organisation(asks)?,
+        role: role(acts)?,
+        clock: Arc::new(SystemClock),
+    }))
+}
+
+/// Who signs, as it asks meanwhile: names and aliases are not for everybody. Flags that are missing are told by whoever
+/// signs.
+pub fn signing_identity(signing: &Signing) -> anyhow::Result<Option<Identity>> {
+    let Signing { organisation, role, key, .. } = signing;
+    if organisation.is_none() || role.is_none() {
+        return Ok(None);
+    }
+    identity(&Asking { organisation: organisation.clone(), role: role.clone(), key: key.clone() })
+}
+
+/// Connects as the flags say.
+pub async fn connect(connection: &Connection, identity: Option<Identity>) -> anyhow::Result<Client> {
+    let trust = trust(connection.log_key.as_deref())?;
+    let options = Options { state_dir: connection.state.clone(), identity, ..Options::default() };
     let client = Client::connect(&connection.server, trust, options).await.map_err(|error| {
         let told = CommandError::from(error);
         if told.code() == exit::UNREACHED { told.help("is it running, and is --server its address?") } else { told }
     });
     Ok(client?)
+}
+
+/// The trust that `--log-key` gives.
+pub fn trust(log_key: Option<&Path>) -> anyhow::Result<Trust> {
+    let Some(log_key) = log_key else {
+        return Err(usage("--log-key is not given: without the log's verifier key no answer can be believed")
+            .help("pin it once, from a source you trust; it is log.pub in the ledger's directory")
+            .into());
+    };
+    read_trust(log_key)
 }
 
 /// The trust that a verifier key file gives.

@@ -83,7 +83,7 @@ async fn record(
 ) -> anyhow::Result<ExitCode> {
     let subject = organisation(whose)?.subject();
     signing.organisation.get_or_insert_with(|| subject.to_string());
-    let client = connect(connection).await?;
+    let client = connect(connection, None).await?;
     let signer = Signer::new(&signing, connection, client.trust().origin.as_str())?;
     signer.record(&client, subject, body, output).await
 }

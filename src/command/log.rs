@@ -15,11 +15,11 @@ use tally_log::{
 use tally_server::audit::{self, Against, AuditError, ExportError, Report};
 
 use super::{
-    connection::{block_on, connect},
+    connection::{block_on, connect, identity},
     text::usage,
 };
 use crate::{
-    cli::{Connection, Log},
+    cli::{Asking, Connection, Log},
     output::{CommandError, Output, Progress, exit, note},
 };
 
@@ -30,7 +30,9 @@ pub fn run(args: Log, output: &Output) -> anyhow::Result<ExitCode> {
         Log::Export { dir, out } => export(&dir, &out, output),
         Log::Keys { dir } => keys(&dir, output),
         Log::Checkpoint { connection } => block_on(checkpoint(&connection, output)),
-        Log::Follow { from, stop_at_end, connection } => block_on(follow(&connection, from, stop_at_end, output)),
+        Log::Follow { from, stop_at_end, connection, asking } => {
+            block_on(follow(&connection, &asking, from, stop_at_end, output))
+        }
     }
 }
 
@@ -116,7 +118,7 @@ fn keys(dir: &Path, output: &Output) -> anyhow::Result<ExitCode> {
 }
 
 async fn checkpoint(connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
-    let client = connect(connection).await?;
+    let client = connect(connection, None).await?;
     let checkpoint = client.checkpoint().await.map_err(CommandError::from)?;
     if output.is_json() {
         output.json(&serde_json::json!({
@@ -130,8 +132,14 @@ async fn checkpoint(connection: &Connection, output: &Output) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-async fn follow(connection: &Connection, from: u64, stop_at_end: bool, output: &Output) -> anyhow::Result<ExitCode> {
-    let client = connect(connection).await?;
+async fn follow(
+    connection: &Connection,
+    asking: &Asking,
+    from: u64,
+    stop_at_end: bool,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let client = connect(connection, identity(asking)?).await?;
     let from = LogPosition::new(from).ok_or_else(|| usage("--from is past the last place that a log can have"))?;
     let mut followed = client.follow(from, stop_at_end).await.map_err(CommandError::from)?;
     while let Some(entries) = followed.next().await {

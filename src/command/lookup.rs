@@ -102,12 +102,12 @@ pub fn is_not_found(error: &ClientError) -> bool {
 pub fn absent(asked: &str, heads: &[VerifiedHead]) -> CommandError {
     let opened = heads.iter().find(|head| head.is_opened());
     if let Some(opened) = opened {
-        let told = CommandError::new(exit::NO, format!("{asked} was not on record then"));
+        let told = CommandError::new(exit::NO, format!("{asked} was not on record then, or is not for your eyes"));
         return told.detail(format!("under checkpoint {} its chain is open", opened.checkpoint.size()));
     }
     let mut told = CommandError::new(exit::NO, format!("{asked} is not on record 未建档"));
     let Some(newest) = heads.iter().max_by_key(|head| head.checkpoint.size()) else {
-        return told.detail("by the server's word: names that are not in the heads map have no proof of absence");
+        return told.detail("by the server's word: names that are not in the heads map have no proof of absence, and are told to those only who may see the machine");
     };
     told = told.detail(format!(
         "proved by the heads map under checkpoint {}, sealed {}: never opened",

@@ -13,6 +13,7 @@ mod register;
 mod serve;
 mod sign;
 mod text;
+mod token;
 
 use std::process::ExitCode;
 
@@ -38,5 +39,6 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::List(args) => read::list(&args, output),
         Command::Proof(args) => read::proof(args, output),
         Command::Log(args) => log::run(args, output),
+        Command::Token(args) => token::run(&args, output),
     }
 }

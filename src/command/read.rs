@@ -16,7 +16,7 @@ pub use machine::{MACHINE_HEADER, machine_row};
 pub use proof::run as proof;
 
 use super::{
-    connection::{block_on, connect},
+    connection::{block_on, connect, identity},
     lookup::{Asked, Machines, Names, absent, absent_alias, absent_plate, basis_text, by_alias, by_id, by_plate},
     register::{show_mine_at, show_organisation_at},
     text::{at, choice, count, organisation, standing, subject, usage},
@@ -30,7 +30,7 @@ use crate::{
 pub fn show(args: &Show, output: &Output) -> anyhow::Result<ExitCode> {
     let at = at(&args.clocks)?;
     block_on(async {
-        let client = connect(&args.connection).await?;
+        let client = connect(&args.connection, identity(&args.asking)?).await?;
         show_at(&client, &args.subject, at, output).await
     })
 }
@@ -112,7 +112,7 @@ pub fn list(args: &List, output: &Output) -> anyhow::Result<ExitCode> {
     let filter = filter(args)?;
     let at = at(&args.clocks)?;
     block_on(async {
-        let client = connect(&args.connection).await?;
+        let client = connect(&args.connection, identity(&args.asking)?).await?;
         let (basis, machines, next) = if args.all {
             let answer = client.list_all_equipment(filter, at).await.map_err(CommandError::from)?;
             (answer.basis, answer.value, String::new())

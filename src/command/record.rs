@@ -19,7 +19,7 @@ use tally_core::{
 use tally_proto::v1::{self, statement::Body};
 
 use super::{
-    connection::{block_on, connect, read_key},
+    connection::{block_on, connect, read_key, signing_identity},
     lookup::{self, Asked},
     sign::{Member, Signer, send_signed},
     text::usage,
@@ -86,7 +86,7 @@ pub fn run(args: &Record, output: &Output) -> anyhow::Result<ExitCode> {
                 Content::Wishes(wishes) => wishes,
                 Content::Signed(events) => {
                     return block_on(async {
-                        let client = connect(&args.connection).await?;
+                        let client = connect(&args.connection, signing_identity(&args.signing)?).await?;
                         send_signed(&client, events, output).await
                     });
                 }
@@ -96,7 +96,7 @@ pub fn run(args: &Record, output: &Output) -> anyhow::Result<ExitCode> {
     };
     let signing = merge(&args.signing, &wishes)?;
     block_on(async {
-        let client = connect(&args.connection).await?;
+        let client = connect(&args.connection, signing_identity(&signing)?).await?;
         let signer = Signer::new(&signing, &args.connection, client.trust().origin.as_str())?;
         let mut members = Vec::with_capacity(wishes.len());
         for wish in wishes {

@@ -8,7 +8,7 @@ use tally_core::id::{SubjectId, SubjectKind};
 use tally_proto::v1::{self, statement::Body};
 
 use super::{
-    connection::{block_on, connect, public_key},
+    connection::{block_on, connect, identity, public_key, signing_identity},
     init::scheme,
     lookup::{Names, absent, basis_text, is_not_found},
     read::{MACHINE_HEADER, machine_row},
@@ -16,7 +16,7 @@ use super::{
     text::{self, at, choice, count, day, day_of, day_text, role_text, short_name, standing, subject, time, uuid},
 };
 use crate::{
-    cli::{Clocks, Connection, Mine, Org, Signing},
+    cli::{Asking, Clocks, Connection, Mine, Org, Signing},
     output::{CommandError, Output, exit, note},
 };
 
@@ -70,10 +70,12 @@ pub fn organisation(args: Org, output: &Output) -> anyhow::Result<ExitCode> {
             };
             block_on(record(subject, body, &connection, &signing, output))
         }
-        Org::Show { organisation, clocks, connection } => {
-            block_on(show_organisation(&organisation, &clocks, &connection, output))
+        Org::Show { whose, clocks, connection, asking } => {
+            block_on(show_organisation(&whose, &clocks, &connection, &asking, output))
         }
-        Org::List { has_role, connection } => block_on(list_organisations(has_role.as_deref(), &connection, output)),
+        Org::List { has_role, connection, asking } => {
+            block_on(list_organisations(has_role.as_deref(), &connection, &asking, output))
+        }
     }
 }
 
@@ -119,9 +121,13 @@ pub fn mine(args: Mine, output: &Output) -> anyhow::Result<ExitCode> {
             let subject = subject(&mine, SubjectKind::Mine)?;
             block_on(record(subject, |_| Ok(Body::PlaceCreated(body)), &connection, &signing, output))
         }
-        Mine::Show { mine, clocks, connection } => block_on(show_mine(&mine, &clocks, &connection, output)),
-        Mine::List { operator, connection } => block_on(list_mines(operator.as_deref(), &connection, output)),
-        Mine::Machines { mine, connection } => block_on(machines(&mine, &connection, output)),
+        Mine::Show { mine, clocks, connection, asking } => {
+            block_on(show_mine(&mine, &clocks, &connection, &asking, output))
+        }
+        Mine::List { operator, connection, asking } => {
+            block_on(list_mines(operator.as_deref(), &connection, &asking, output))
+        }
+        Mine::Machines { mine, connection, asking } => block_on(machines(&mine, &connection, &asking, output)),
     }
 }
 
@@ -132,7 +138,7 @@ async fn record(
     signing: &Signing,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let client = connect(connection).await?;
+    let client = connect(connection, signing_identity(signing)?).await?;
     let signer = Signer::new(signing, connection, client.trust().origin.as_str())?;
     let body = body(&signer)?;
     signer.record(&client, subject, body, output).await
@@ -160,10 +166,11 @@ async fn show_organisation(
     asked: &str,
     clocks: &Clocks,
     connection: &Connection,
+    asking: &Asking,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let id = text::organisation(asked)?;
-    let client = connect(connection).await?;
+    let client = connect(connection, identity(asking)?).await?;
     show_organisation_at(&client, id, at(clocks)?, output).await
 }
 
@@ -194,6 +201,9 @@ pub async fn show_organisation_at(
     facts.extend(organisation.plate_names.iter().map(|name| ("plate name 铭牌厂名", name.clone())));
     if !organisation.successor.is_empty() {
         facts.push(("successor 承继单位", uuid(&organisation.successor)));
+    }
+    if organisation.public_only {
+        facts.push(("shown", "what anyone may see 公开信息: posts, papers and engagements are not".to_owned()));
     }
     output.facts(facts);
     let mut names = Names::new(client);
@@ -268,9 +278,14 @@ async fn not_on_record(client: &Client, subject: SubjectId) -> anyhow::Result<Co
     Ok(absent(&subject.to_string(), &[head]))
 }
 
-async fn list_organisations(role: Option<&str>, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
+async fn list_organisations(
+    role: Option<&str>,
+    connection: &Connection,
+    asking: &Asking,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
     let role = role.map(text::role).transpose()?.unwrap_or_default();
-    let client = connect(connection).await?;
+    let client = connect(connection, identity(asking)?).await?;
     let answer = client.organisations(role).await.map_err(CommandError::from)?;
     if output.is_json() {
         let rows = answer.value.iter().map(|organisation| json::to_json("tally.v1.Organisation", organisation));
@@ -287,9 +302,15 @@ async fn list_organisations(role: Option<&str>, connection: &Connection, output:
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show_mine(asked: &str, clocks: &Clocks, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
+async fn show_mine(
+    asked: &str,
+    clocks: &Clocks,
+    connection: &Connection,
+    asking: &Asking,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
     let id = subject(asked, SubjectKind::Mine)?;
-    let client = connect(connection).await?;
+    let client = connect(connection, identity(asking)?).await?;
     show_mine_at(&client, id, at(clocks)?, output).await
 }
 
@@ -321,6 +342,9 @@ pub async fn show_mine_at(client: &Client, id: SubjectId, at: v1::At, output: &O
     }
     if mine.state != 0 {
         facts.push(("state 生产状态", short_name(mine.state().as_str_name(), "MINE_STATE")));
+    }
+    if mine.public_only {
+        facts.push(("shown", "what anyone may see 公开信息: profile, places and engagements are not".to_owned()));
     }
     output.facts(facts);
     let places = mine.places.iter().map(|place| {
@@ -360,9 +384,14 @@ fn depth_of(mine: &v1::Mine, place: &v1::PlaceNode) -> usize {
     depth
 }
 
-async fn list_mines(operator: Option<&str>, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
+async fn list_mines(
+    operator: Option<&str>,
+    connection: &Connection,
+    asking: &Asking,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
     let operator = operator.map(text::organisation).transpose()?;
-    let client = connect(connection).await?;
+    let client = connect(connection, identity(asking)?).await?;
     let answer = client.mines(operator).await.map_err(CommandError::from)?;
     if output.is_json() {
         let rows = answer.value.iter().map(|mine| json::to_json("tally.v1.Mine", mine));
@@ -385,9 +414,9 @@ async fn list_mines(operator: Option<&str>, connection: &Connection, output: &Ou
     Ok(ExitCode::SUCCESS)
 }
 
-async fn machines(asked: &str, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
+async fn machines(asked: &str, connection: &Connection, asking: &Asking, output: &Output) -> anyhow::Result<ExitCode> {
     let id = subject(asked, SubjectKind::Mine)?;
-    let client = connect(connection).await?;
+    let client = connect(connection, identity(asking)?).await?;
     let answer = client.machines_of_mine(id).await.map_err(CommandError::from)?;
     if !answer.history.head.is_opened() {
         return Err(absent(&id.to_string(), std::slice::from_ref(&answer.history.head)).into());

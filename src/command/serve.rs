@@ -12,6 +12,7 @@ use tally_server::{
 };
 use tracing_subscriber::EnvFilter;
 
+use super::text::organisation;
 use crate::{
     cli::Serve,
     output::{CommandError, Output, Progress, exit, note},
@@ -25,7 +26,8 @@ pub fn run(args: &Serve, output: &Output) -> anyhow::Result<ExitCode> {
     let config = Config {
         dir: args.dir.clone(),
         listen: args.listen,
-        insecure_open: args.insecure_open,
+        insecure_plaintext: args.insecure_plaintext,
+        log_readers: args.log_readers.iter().map(|id| organisation(id)).collect::<Result<_, _>>()?,
         accept_clock: args.accept_clock,
         fence: args.fence.clone(),
         new_fence: args.new_fence,

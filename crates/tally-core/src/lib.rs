@@ -1,5 +1,6 @@
 //! The domain of the ledger as pure functions: events, chains, admission, lifecycle, roles
 
+pub mod access;
 pub mod admission;
 pub mod authority;
 pub mod candidate;
@@ -22,5 +23,6 @@ pub mod state;
 pub mod statement;
 pub mod text;
 pub mod time;
+pub mod token;
 pub mod touch;
 mod wire;

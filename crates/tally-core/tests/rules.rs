@@ -1,6 +1,7 @@
 //! The table of rules, printed as `docs/rules.md`; and the table against the trade's own list.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic, its helpers too")]
+#![expect(clippy::print_stderr, reason = "what is skipped is said")]
 
 mod common;
 

@@ -416,3 +416,58 @@ fn touches_and_values() {
         }
     });
 }
+
+/// What a server of that policy says to a token: the registered key is the first one only.
+fn judge_token(token: &str, vectors: &Value) -> Result<(), tally_core::token::TokenError> {
+    use tally_core::{
+        time::Timestamp,
+        token::{TokenError, UnverifiedToken},
+    };
+    let (policy, key) =
+        (&vectors["policy"], PublicKey::parse(&bytes(list(vectors, "keys").first().unwrap(), "public_key")).unwrap());
+    let token = UnverifiedToken::parse(token)?;
+    if token.key_id() != key.key_id() || token.issuer() != text(policy, "issuer") {
+        return Err(TokenError::KeyUnknown);
+    }
+    let now = Timestamp::from_micros(policy["now"].as_i64().unwrap() * 1_000_000);
+    token.verify(&key, text(policy, "audience"), now, policy["leeway_seconds"].as_i64().unwrap()).map(|_| ())
+}
+
+#[test]
+fn tokens() {
+    with_vectors("jwt/jwt-eddsa.json", |vectors| {
+        for case in list(vectors, "cases") {
+            let said = judge_token(text(case, "token"), vectors);
+            assert_verdict(case, said.is_ok(), said);
+            // What a strict server should do where the standards are open is what this one does.
+            if let Some(recommended) = case.get("recommend") {
+                assert_eq!(said.is_ok(), recommended == "accept", "{}: {said:?}", text(case, "id"));
+            }
+        }
+    });
+}
+
+#[test]
+fn tokens_of_other_algorithms_and_forms() {
+    with_vectors("jwt/wycheproof/json_web_signature_test.json", |vectors| {
+        let jwt = std::env::var_os("TALLY_VECTORS").unwrap();
+        let policy = std::fs::read(Path::new(&jwt).join("jwt/jwt-eddsa.json")).unwrap();
+        let policy: Value = serde_json::from_slice(&policy).unwrap();
+        for case in list(vectors, "testGroups").iter().flat_map(|group| list(group, "tests")) {
+            let token = case["jws"].as_str().map_or_else(|| case["jws"].to_string(), str::to_owned);
+            assert!(judge_token(&token, &policy).is_err(), "{case}");
+        }
+    });
+}
+
+#[test]
+fn the_jws_of_rfc_8037_is_no_token_though_its_signature_holds() {
+    with_vectors("jwt/rfc8037.json", |vector| {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        let (signed, signature) = text(vector, "jws").rsplit_once('.').unwrap();
+        let key = PublicKey::parse(&URL_SAFE_NO_PAD.decode(text(&vector["public_jwk"], "x")).unwrap()).unwrap();
+        let signature: [u8; 64] = URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap();
+        assert_eq!(key.verify(signed.as_bytes(), &signature), Ok(()));
+        assert!(tally_core::token::UnverifiedToken::parse(text(vector, "jws")).is_err());
+    });
+}

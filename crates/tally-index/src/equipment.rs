@@ -107,7 +107,7 @@ impl Index {
         Ok(machines)
     }
 
-    /// Machines that fit a filter at `instant`, ordered by id, at most `count` past `after`.
+    /// Machines that fit a filter at `instant` and that whoever asks `sees`, ordered by id, at most `count` past `after`.
     ///
     /// For the present the narrowest listing is walked; for the past every machine is folded, for a machine may have
     /// fitted then that no longer does.
@@ -121,19 +121,21 @@ impl Index {
         instant: Instant,
         after: Option<[u8; 16]>,
         count: usize,
+        sees: &dyn Fn(&Equipment) -> Result<bool, IndexError>,
     ) -> Result<Page, IndexError> {
         if let Some(listing) = listing_of(filter)
             && self.is_present(instant)?
         {
-            let page = self.list_below(listing, log, filter, instant, after, count)?;
+            let page = self.list_below(listing, log, filter, instant, after, count, sees)?;
             // A listing shows the newest state: what was applied meanwhile may have taken a machine out of it.
             if self.is_present(instant)? {
                 return Ok(page);
             }
         }
-        self.list_below(keys::subjects_of(SubjectKind::Equipment), log, filter, instant, after, count)
+        self.list_below(keys::subjects_of(SubjectKind::Equipment), log, filter, instant, after, count, sees)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one more than list has, which passes its own on")]
     fn list_below(
         &self,
         prefix: Vec<u8>,
@@ -142,13 +144,14 @@ impl Index {
         instant: Instant,
         after: Option<[u8; 16]>,
         count: usize,
+        sees: &dyn Fn(&Equipment) -> Result<bool, IndexError>,
     ) -> Result<Page, IndexError> {
         let start = after.map(|id| [prefix.as_slice(), &id[..]].concat());
         let mut page = Page::default();
         for row in self.store.scan_after(&prefix, start) {
             let Some(subject) = keys::equipment_at_end(&row?.0) else { continue };
             let Some(state) = self.equipment(log, &subject, instant)? else { continue };
-            if !fits(filter, &state) {
+            if !fits(filter, &state) || !sees(&state)? {
                 continue;
             }
             if page.equipment.len() == count {

@@ -98,11 +98,12 @@ impl Index {
         instant: Instant,
         after: Option<Vec<u8>>,
         count: usize,
+        sees: Sees<'_>,
     ) -> Result<FindingPage, IndexError> {
         if self.applied()? <= instant.size {
-            self.findings_listed(log, filter, instant, after, count)
+            self.findings_listed(log, filter, instant, after, count, sees)
         } else {
-            self.findings_judged(log, filter, instant, after, count)
+            self.findings_judged(log, filter, instant, after, count, sees)
         }
     }
 
@@ -113,6 +114,7 @@ impl Index {
         instant: Instant,
         after: Option<Vec<u8>>,
         count: usize,
+        sees: Sees<'_>,
     ) -> Result<FindingPage, IndexError> {
         let mut page = FindingPage::default();
         let mut last = None;
@@ -128,6 +130,9 @@ impl Index {
                 let (key, value) = row?;
                 let Some(mut finding) = self.listed(&key, &value)? else { continue };
                 if !as_of(&mut finding, instant.as_of.micros()) || !self.fits(log, filter, &finding, instant)? {
+                    continue;
+                }
+                if !seen(sees, &finding)? {
                     continue;
                 }
                 if page.findings.len() == count {
@@ -271,6 +276,7 @@ impl Index {
         instant: Instant,
         after: Option<Vec<u8>>,
         count: usize,
+        sees: Sees<'_>,
     ) -> Result<FindingPage, IndexError> {
         let mut page = FindingPage::default();
         let kinds: &[SubjectKind] =
@@ -288,6 +294,9 @@ impl Index {
         for subject in subjects {
             let key = subject.key().to_vec();
             if after.as_ref().is_some_and(|after| *after >= key) {
+                continue;
+            }
+            if !sees(&subject)? {
                 continue;
             }
             for finding in self.findings_of(log, &subject, instant)? {
@@ -327,7 +336,8 @@ impl Index {
         Ok(docket.into_findings())
     }
 
-    /// Open findings counted by mine, rule and cause: the gravest groups first, then the largest.
+    /// Open findings counted by mine, rule and cause: the gravest groups first, then the largest. Where only some subjects
+    /// are seen, their findings are counted one by one.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -336,12 +346,13 @@ impl Index {
         log: &LogReader,
         filter: &FindingFilter,
         instant: Instant,
+        sees: Option<Sees<'_>>,
     ) -> Result<Vec<FindingGroup>, IndexError> {
         let filter = FindingFilter { closed: false, ..filter.clone() };
-        let mut groups = if self.is_counted(&filter, instant)? {
+        let mut groups = if sees.is_none() && self.is_counted(&filter, instant)? {
             self.groups_counted(log, &filter)?
         } else {
-            self.groups_scanned(log, &filter, instant)?
+            self.groups_scanned(log, &filter, instant, sees.unwrap_or(&everything))?
         };
         groups.sort_by(|left, right| {
             let name = |group: &FindingGroup| (group.mine.clone(), group.rule.clone(), group.cause.clone());
@@ -412,11 +423,12 @@ impl Index {
         log: &LogReader,
         filter: &FindingFilter,
         instant: Instant,
+        sees: Sees<'_>,
     ) -> Result<Vec<FindingGroup>, IndexError> {
         let mut groups: BTreeMap<(Vec<u8>, String, String), FindingGroup> = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = self.findings(log, filter, instant, after, 1_000)?;
+            let page = self.findings(log, filter, instant, after, 1_000, sees)?;
             for finding in page.findings.into_iter().filter(|finding| finding.dismissed.is_none()) {
                 let name = (finding.mine.clone(), finding.rule.clone(), finding.cause.clone());
                 let group = groups.entry(name).or_insert_with(|| FindingGroup {
@@ -451,20 +463,27 @@ impl Index {
         until_us: i64,
         after: Option<&DueItem>,
         count: usize,
-        fits: impl Fn(&DueItem) -> bool,
+        category: &str,
+        sees: Sees<'_>,
     ) -> Result<DuePage, IndexError> {
         let mut items: Vec<DueItem> = Vec::new();
         let wanted = |item: &DueItem| {
-            item.due_us <= until_us && after.is_none_or(|after| due_order(after) < due_order(item)) && fits(item)
+            item.due_us <= until_us
+                && after.is_none_or(|after| due_order(after) < due_order(item))
+                && (category.is_empty() || item.category == category)
         };
         match mine {
             Some(mine) => {
                 for row in self.store.scan(&keys::listing(keys::Listing::Mine, mine.id())) {
-                    if let Some(machine) = keys::equipment_at_end(&row?.0) {
+                    if let Some(machine) = keys::equipment_at_end(&row?.0)
+                        && sees(&machine)?
+                    {
                         items.extend(self.coming(&machine)?.into_iter().filter(wanted));
                     }
                 }
-                items.extend(self.coming(mine)?.into_iter().filter(wanted));
+                if sees(mine)? {
+                    items.extend(self.coming(mine)?.into_iter().filter(wanted));
+                }
                 items.sort_by_key(due_order);
             }
             None => {
@@ -473,6 +492,9 @@ impl Index {
                     let enough = items.len() > count && items.get(count).is_some_and(|last| last.due_us < when_us);
                     if when_us > until_us || enough {
                         break;
+                    }
+                    if !sees(&subject)? {
+                        continue;
                     }
                     items.extend(self.coming(&subject)?.into_iter().filter(wanted));
                     items.sort_by_key(due_order);
@@ -521,6 +543,21 @@ impl Index {
         }
         Ok(gravest)
     }
+}
+
+/// Whether the findings of a subject are for the caller's eyes.
+pub type Sees<'a> = &'a dyn Fn(&SubjectId) -> Result<bool, IndexError>;
+
+/// Sees every subject.
+///
+/// # Errors
+/// None.
+pub fn everything(_: &SubjectId) -> Result<bool, IndexError> {
+    Ok(true)
+}
+
+fn seen(sees: Sees<'_>, finding: &Finding) -> Result<bool, IndexError> {
+    SubjectId::parse(&finding.subject).map_or(Ok(false), |subject| sees(&subject))
 }
 
 fn due_order(item: &DueItem) -> (i64, Vec<u8>, String, String) {

@@ -17,6 +17,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed instant, which never goes back: `None` for a clock that is told the time.
     fn monotonic(&self) -> Option<Duration>;
+
+    /// Now, as the people outside have it: by this tokens expire. The same as [`Clock::now`], but for a replay.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The system's clock.
@@ -74,5 +79,9 @@ impl Clock for ReplayClock {
 
     fn monotonic(&self) -> Option<Duration> {
         None
+    }
+
+    fn wall(&self) -> Timestamp {
+        SystemClock::new().now()
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tally_core::time::Timestamp;
+use tally_core::{id::OrganisationId, time::Timestamp};
 use tally_index::Opened;
 use tally_log::{checkpoint::Origin, note::SignerKey, store::Recovery};
 use tally_proto::v1::{
@@ -25,6 +25,7 @@ use tonic::{server::NamedService, transport::server::TcpIncoming};
 use tonic_health::ServingStatus;
 
 use crate::{
+    access::{AccessLayer, Gate, Journal},
     clock::{Clock, REPLAY_ORIGIN_SUFFIX},
     pool::{KeyDirectory, Pool},
     projector,
@@ -59,8 +60,10 @@ pub struct Config {
     pub dir: PathBuf,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Whether an address other than loopback is allowed although every method is open.
-    pub insecure_open: bool,
+    /// Whether an address other than loopback is allowed although what is sent there can be read on the way, tokens too.
+    pub insecure_plaintext: bool,
+    /// Organisations that may read the log itself besides regulators and the registrar.
+    pub log_readers: Vec<OrganisationId>,
     /// Whether a clock far past the last entry is right.
     pub accept_clock: bool,
     /// Where the fence is, if not in the data directory.
@@ -164,6 +167,11 @@ impl Server {
             stop_seen,
         );
 
+        let journal = Journal::open(&config.dir).map_err(thread_error)?;
+        let registrar = ledger.state.admission.registrar();
+        let log_readers = config.log_readers.iter().copied();
+        let gate = Arc::new(Gate::new(reader.clone(), clock.clone(), registrar, log_readers, journal));
+
         let (to_projector, batches) = blocking::sync_channel(UNAPPLIED_BATCHES_MAX);
         let (index, log) = (ledger.index, ledger.state.directory.durable_reader());
         let rate = Arc::new(PublicRate::new(config.public_rate, Arc::clone(&clock)));
@@ -196,6 +204,8 @@ impl Server {
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(4 * 1024 * 1024)
+            // Before every service, and before whatever else will be served here.
+            .layer(AccessLayer::new(gate))
             .add_service(health)
             .add_service(reflection().build_v1().map_err(wrong)?)
             .add_service(reflection().build_v1alpha().map_err(wrong)?)
@@ -316,13 +326,14 @@ fn check_config(
         )));
     }
     if !config.listen.ip().is_loopback() {
-        if !config.insecure_open {
+        if !config.insecure_plaintext {
             return Err(StartError::Configuration(format!(
-                "every method is open to every caller; {} is not loopback, allow it with --insecure-open",
+                "{} is not loopback, and nothing is encrypted: who listens on the way reads events and takes tokens; \
+                 allow it with --insecure-plaintext, behind something that encrypts",
                 config.listen
             )));
         }
-        tracing::warn!(address = %config.listen, "every method is open to every caller on this address");
+        tracing::warn!(address = %config.listen, "what is sent to this address is not encrypted, tokens neither");
     }
     Ok(())
 }

@@ -3,12 +3,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use tally_core::{
+    authority::role_name,
     id::SubjectId,
     refusal::{Class, Head, Refusal},
+    token::TokenError,
 };
 use tally_index::IndexError;
-use tally_proto::v1;
-use tonic::{Code, Status};
+use tally_proto::v1::{self, Role};
+use tonic::{Code, Status, codegen::http};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 /// `ErrorInfo.domain` of everything that this server says.
@@ -47,6 +49,31 @@ pub enum CallError {
         /// Which.
         name: String,
     },
+    /// The call needs a token.
+    #[error("the call needs a token: authorization: Bearer TOKEN")]
+    TokenMissing,
+    /// The token is not taken.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    /// The role sees nothing of the method.
+    #[error("role {} may not call {method}", role_name(*role))]
+    RoleMayNotRead {
+        /// Of the token.
+        role: Role,
+        /// What was called.
+        method: &'static str,
+    },
+    /// The method tells of everybody, and the grant of the caller's role is limited or not in force.
+    #[error("{method} needs a grant of role {} that is in force and without limits", role_name(*role))]
+    GrantLimited {
+        /// Of the token.
+        role: Role,
+        /// What was called.
+        method: &'static str,
+    },
+    /// Nobody may call it.
+    #[error("there is no such method")]
+    NoSuchMethod,
     /// The question reaches past what is sealed.
     #[error("{field}: {what}")]
     OutOfRange {
@@ -91,11 +118,17 @@ impl CallError {
         Self::Internal { incident }
     }
 
-    fn reason(&self) -> &'static str {
+    /// The name under which callers match on it.
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::Refused(refusal) | Self::StaleSet { refusal, .. } => refusal.reason(),
             Self::BadRequest { .. } => "BAD_REQUEST",
             Self::NotFound { .. } => "NOT_FOUND",
+            Self::TokenMissing => "TOKEN_MISSING",
+            Self::Token(error) => error.reason(),
+            Self::RoleMayNotRead { .. } => "ROLE_MAY_NOT_READ",
+            Self::GrantLimited { .. } => "GRANT_LIMITED",
+            Self::NoSuchMethod => "NO_SUCH_METHOD",
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::QueueFull { .. } => "QUEUE_FULL",
             Self::TooOften => "TOO_OFTEN",
@@ -116,6 +149,9 @@ impl CallError {
             },
             Self::BadRequest { .. } => Code::InvalidArgument,
             Self::NotFound { .. } => Code::NotFound,
+            Self::TokenMissing | Self::Token(_) => Code::Unauthenticated,
+            Self::RoleMayNotRead { .. } | Self::GrantLimited { .. } => Code::PermissionDenied,
+            Self::NoSuchMethod => Code::Unimplemented,
             Self::OutOfRange { .. } => Code::OutOfRange,
             Self::QueueFull { .. } | Self::TooOften => Code::ResourceExhausted,
             Self::Unavailable(_) => Code::Unavailable,
@@ -129,6 +165,11 @@ impl CallError {
             Self::Refused(refusal) | Self::StaleSet { refusal, .. } => refusal.row().zh,
             Self::BadRequest { .. } => "请求参数不正确",
             Self::NotFound { .. } => "未建档",
+            Self::TokenMissing => "此调用需要令牌",
+            Self::Token(_) => "令牌无效",
+            Self::RoleMayNotRead { .. } => "该角色无权读取",
+            Self::GrantLimited { .. } => "该角色的授权不在有效期内或有范围限制",
+            Self::NoSuchMethod => "没有这个方法",
             Self::OutOfRange { .. } => "超出已封存的范围",
             Self::QueueFull { .. } => "队列已满,请稍后重发相同内容",
             Self::TooOften => "查询过于频繁,请稍后再试",
@@ -183,7 +224,11 @@ impl From<CallError> for Status {
             CallError::QueueFull { .. } | CallError::TooOften | CallError::Unavailable(_) => {
                 details.set_retry_info(Some(RETRY_DELAY));
             }
-            CallError::DataLoss(_) => {}
+            CallError::RoleMayNotRead { role, method } | CallError::GrantLimited { role, method } => {
+                metadata.insert("role".to_owned(), role_name(*role).to_owned());
+                metadata.insert("method".to_owned(), (*method).to_owned());
+            }
+            CallError::DataLoss(_) | CallError::TokenMissing | CallError::Token(_) | CallError::NoSuchMethod => {}
             CallError::Internal { incident } => {
                 metadata.insert("incident".to_owned(), incident.clone());
             }
@@ -191,6 +236,19 @@ impl From<CallError> for Status {
         details.set_error_info(error.reason(), DOMAIN, metadata);
         details.set_localized_message("zh-CN", error.zh());
         Self::with_error_details(error.code(), error.to_string(), details)
+    }
+}
+
+/// The HTTP status for a caller that speaks no gRPC and looks for none in the trailers.
+pub(crate) fn http_status(error: &CallError) -> http::StatusCode {
+    use http::StatusCode as Http;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of all codes these are what the layer of access answers with")]
+    match error.code() {
+        Code::Unauthenticated => Http::UNAUTHORIZED,
+        Code::PermissionDenied => Http::FORBIDDEN,
+        Code::Unimplemented => Http::NOT_FOUND,
+        Code::Unavailable => Http::SERVICE_UNAVAILABLE,
+        _ => Http::INTERNAL_SERVER_ERROR,
     }
 }
 

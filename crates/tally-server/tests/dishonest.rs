@@ -44,7 +44,7 @@ fn subjects(scene: &Scene) -> Vec<SubjectId> {
 async fn every_entry_that_is_left_out_of_a_history_is_missed() {
     let (scene, machines) = busy_scene();
     let ledger = served(&scene).await;
-    let (raw, trust) = (Raw::connect(&ledger.url()).await, trust(&scene));
+    let (raw, trust) = (Raw::connect(&scene, &ledger.url()).await, trust(&scene));
     let mine = scene.party(MINE).mine();
     let mut mentions = 0;
     for subject in [machines[0].subject(), machines[3].subject(), mine, scene.party(MINE).id.subject()] {
@@ -92,7 +92,7 @@ async fn every_entry_that_is_left_out_of_a_history_is_missed() {
 async fn a_subject_that_is_on_record_cannot_be_denied_and_another_proof_does_not_do() {
     let (scene, machines) = busy_scene();
     let ledger = served(&scene).await;
-    let (raw, trust) = (Raw::connect(&ledger.url()).await, trust(&scene));
+    let (raw, trust) = (Raw::connect(&scene, &ledger.url()).await, trust(&scene));
     let asked = machines[0].subject();
     let honest = raw.history(&asked).await;
     let stranger = SubjectId::unit("Maker F1", "MG900/2245", "no such serial").unwrap();
@@ -120,7 +120,7 @@ async fn a_subject_that_is_on_record_cannot_be_denied_and_another_proof_does_not
 async fn an_answer_from_before_an_event_is_older_than_what_was_kept() {
     let (scene, machines) = busy_scene();
     let ledger = served(&scene).await;
-    let (raw, trust) = (Raw::connect(&ledger.url()).await, trust(&scene));
+    let (raw, trust) = (Raw::connect(&scene, &ledger.url()).await, trust(&scene));
     let subject = machines[0].subject();
     let before = raw.history(&subject).await;
     let kept = verify_history(&trust, subject, &unverified(&before), None).unwrap().head.checkpoint.kept();
@@ -139,7 +139,7 @@ async fn an_answer_from_before_an_event_is_older_than_what_was_kept() {
 async fn a_machine_that_is_left_out_of_its_mine_is_named() {
     let (scene, machines) = busy_scene();
     let ledger = served(&scene).await;
-    let (raw, client) = (Raw::connect(&ledger.url()).await, client(&scene, &ledger.url()).await);
+    let (raw, client) = (Raw::connect(&scene, &ledger.url()).await, client(&scene, &ledger.url()).await);
     let mine = scene.party(MINE).mine();
     let mut there: Vec<SubjectId> = machines[..3].iter().map(Machine::subject).collect();
     there.sort_unstable();
@@ -309,7 +309,7 @@ async fn a_forked_ledger_of_any_size_is_refused_also_after_a_restart_of_the_clie
 async fn a_receipt_with_anything_changed_is_refused() {
     let (scene, machines) = busy_scene();
     let ledger = served(&scene).await;
-    let (raw, trust) = (Raw::connect(&ledger.url()).await, trust(&scene));
+    let (raw, trust) = (Raw::connect(&scene, &ledger.url()).await, trust(&scene));
     let old = raw.log().get_checkpoint(v1::GetCheckpointRequest::default()).await.unwrap().into_inner().checkpoint;
     machines[0].noted("one").noted("two");
     let events = machines[0].events();
@@ -354,7 +354,7 @@ async fn a_receipt_with_anything_changed_is_refused() {
 async fn one_event_shown_elsewhere_or_changed_is_refused() {
     let (scene, machines) = busy_scene();
     let ledger = served(&scene).await;
-    let (raw, trust) = (Raw::connect(&ledger.url()).await, trust(&scene));
+    let (raw, trust) = (Raw::connect(&scene, &ledger.url()).await, trust(&scene));
     let place = v1::ChainPlace { subject: machines[0].subject().key().to_vec(), chain_index: 3 };
     let by = Some(v1::get_event_request::By::Place(place));
     let honest = raw.subjects().get_event(v1::GetEventRequest { by }).await.unwrap().into_inner();

@@ -11,10 +11,7 @@ use tally_core::{
     id::{SubjectId, SubjectKind},
     state::Instant,
 };
-use tally_proto::v1::{
-    self, Finding, FindingFilter, Severity, Verdict, finding_service_client::FindingServiceClient,
-    mark_service_client::MarkServiceClient, statement::Body,
-};
+use tally_proto::v1::{self, Finding, FindingFilter, Severity, Verdict, statement::Body};
 use tally_server::startup;
 use tally_testkit::{
     ledger::TestLedger,
@@ -24,21 +21,12 @@ use tally_testkit::{
         publication::{Layer, category, monthly},
     },
 };
-use tonic::transport::Channel;
 
 const DAY: Duration = Duration::from_hours(24);
 
-fn findings_of(raw: &Raw) -> FindingServiceClient<Channel> {
-    FindingServiceClient::new(raw.channel())
-}
-
-fn marks_of(raw: &Raw) -> MarkServiceClient<Channel> {
-    MarkServiceClient::new(raw.channel())
-}
-
 async fn list(raw: &Raw, filter: FindingFilter) -> Vec<Finding> {
     let request = v1::ListFindingsRequest { filter: Some(filter), page_size: 500, ..Default::default() };
-    within("findings", findings_of(raw).list_findings(request)).await.unwrap().into_inner().findings
+    within("findings", raw.findings().list_findings(request)).await.unwrap().into_inner().findings
 }
 
 fn of_machine(id: &SubjectId) -> FindingFilter {
@@ -49,7 +37,7 @@ fn of_machine(id: &SubjectId) -> FindingFilter {
 async fn time_passes(scene: &Scene, raw: &Raw, by: Duration) {
     scene.clock().advance(by);
     let now = scene.now().micros();
-    let mut client = findings_of(raw);
+    let mut client = raw.findings();
     within("time passes", async {
         loop {
             let request = v1::ListFindingsRequest { page_size: 1, ..Default::default() };
@@ -70,7 +58,7 @@ fn rules(findings: &[Finding]) -> Vec<&str> {
 async fn verify(raw: &Raw, id: &SubjectId, as_of_us: i64) -> v1::Verification {
     let at = Some(v1::At { as_of_us, ..v1::At::default() });
     let request = v1::VerifyMarkRequest { equipment: id.id().to_vec(), at, ..Default::default() };
-    let answer = within("verify", marks_of(raw).verify_mark(request)).await.unwrap().into_inner();
+    let answer = within("verify", raw.marks().verify_mark(request)).await.unwrap().into_inner();
     answer.verifications.into_iter().next().unwrap()
 }
 
@@ -85,7 +73,7 @@ async fn made_while_the_renewal_was_pending_is_found_at_factory_exit_and_stays_f
     let good = scene.machine("JXS-1").factory_exit();
     let ledger = TestLedger::start(&scene).await;
     record_scene(&scene, &ledger).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     assert_eq!(verify(&raw, &good.subject(), 0).await.verdict(), Verdict::Pass);
     assert_eq!(list(&raw, of_machine(&good.subject())).await, []);
 
@@ -112,7 +100,7 @@ async fn made_while_the_renewal_was_pending_is_found_at_factory_exit_and_stays_f
     // Before it was sold nothing was found, by what is on record now.
     let at = Some(v1::At { as_of_us: found[0].since_us - 1, ..v1::At::default() });
     let request = v1::ListFindingsRequest { filter: Some(of_machine(&skip.subject())), at, ..Default::default() };
-    let before = findings_of(&raw).list_findings(request).await.unwrap().into_inner();
+    let before = raw.findings().list_findings(request).await.unwrap().into_inner();
     assert_eq!(before.findings, []);
 }
 
@@ -123,14 +111,14 @@ async fn time_alone_opens_what_falls_due_and_a_test_closes_it() {
     scene.schedule(REGISTRAR, Layer::Nation, vec![monthly("S-TEST", "shearer", v1::ScheduledWork::Test, 1)]).record();
     let ledger = TestLedger::start(&scene).await;
     record_scene(&scene, &ledger).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let due = || async {
         let filter = FindingFilter { rules: vec!["DUE-001".to_owned()], ..of_machine(&shearer.subject()) };
         list(&raw, filter).await
     };
     assert_eq!(due().await, []);
     let foreseen = v1::ListDueRequest { days: 60, ..v1::ListDueRequest::default() };
-    let foreseen = findings_of(&raw).list_due(foreseen).await.unwrap().into_inner();
+    let foreseen = raw.findings().list_due(foreseen).await.unwrap().into_inner();
     let item = foreseen.items.iter().find(|item| item.rule == "DUE-001").unwrap();
     assert_eq!(item.subject, shearer.subject().key());
 
@@ -140,7 +128,7 @@ async fn time_alone_opens_what_falls_due_and_a_test_closes_it() {
     let open = due().await;
     assert_eq!((open.len(), open[0].key.as_str(), open[0].since_us), (1, "S-TEST", item.due_us));
     // Counted as one of its mine.
-    let counted = findings_of(&raw).count_findings(v1::CountFindingsRequest::default()).await.unwrap().into_inner();
+    let counted = raw.findings().count_findings(v1::CountFindingsRequest::default()).await.unwrap().into_inner();
     assert!(counted.groups.iter().any(|group| (group.rule.as_str(), group.count) == ("DUE-001", 1)));
 
     let tested = Body::Tested(v1::Tested {
@@ -170,7 +158,7 @@ async fn a_suspension_is_found_on_machines_in_use_and_a_stop_order_that_is_not_k
     let shearer = scene.machine("MG400").reach(v1::ServiceState::InUse);
     let ledger = TestLedger::start(&scene).await;
     record_scene(&scene, &ledger).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let open = || async { list(&raw, of_machine(&shearer.subject())).await };
     assert!(!rules(&open().await).contains(&"MARK-005"));
     mark.revoked();
@@ -237,12 +225,12 @@ async fn kept_findings_are_those_of_the_histories_and_of_a_rebuilt_index() {
     scene.policy(REGISTRAR, Layer::Nation, &[["LIFE-004", "days", "20"]]).record();
     let mut ledger = TestLedger::start(&scene).await;
     record_scene(&scene, &ledger).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     time_passes(&scene, &raw, 50 * DAY).await;
     let all = FindingFilter { closed: true, ..FindingFilter::default() };
     let live = list_all(&raw, all.clone()).await;
     assert!(live.len() > 50, "{} findings", live.len());
-    let counted = findings_of(&raw).count_findings(v1::CountFindingsRequest::default()).await.unwrap().into_inner();
+    let counted = raw.findings().count_findings(v1::CountFindingsRequest::default()).await.unwrap().into_inner();
     let open = live.iter().filter(|finding| finding.until_us == 0).count();
     assert_eq!(counted.total, u64::try_from(open).unwrap());
     drop(raw);
@@ -264,7 +252,7 @@ async fn kept_findings_are_those_of_the_histories_and_of_a_rebuilt_index() {
         let mut kept = Vec::new();
         let mut after = None;
         loop {
-            let page = index.findings(&log, &all, instant, after, 7).unwrap();
+            let page = index.findings(&log, &all, instant, after, 7, &tally_index::findings::everything).unwrap();
             kept.extend(page.findings);
             match page.more_after {
                 Some(more) => after = Some(more),
@@ -300,7 +288,7 @@ async fn list_all(raw: &Raw, filter: FindingFilter) -> Vec<Finding> {
     loop {
         let request =
             v1::ListFindingsRequest { filter: Some(filter.clone()), page_size: 23, page_token, ..Default::default() };
-        let answer = findings_of(raw).list_findings(request).await.unwrap().into_inner();
+        let answer = raw.findings().list_findings(request).await.unwrap().into_inner();
         found.extend(answer.findings);
         page_token = answer.next_page_token;
         if page_token.is_empty() {

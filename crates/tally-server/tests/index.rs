@@ -98,7 +98,7 @@ fn filters(scene: &Scene) -> Vec<EquipmentFilter> {
 
 /// Every answer to every question about every subject, as bytes.
 async fn answers(scene: &Scene, url: &str) -> Vec<(String, Vec<u8>)> {
-    let raw = Raw::connect(url).await;
+    let raw = Raw::connect(scene, url).await;
     let size = raw.size().await;
     let mut subjects: Vec<SubjectId> = scene.admission().heads().map(|(subject, _)| subject).collect();
     subjects.sort_unstable();

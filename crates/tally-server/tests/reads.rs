@@ -57,7 +57,7 @@ impl World {
     async fn of(scene: Scene) -> Self {
         let ledger = TestLedger::start(&scene).await;
         let receipts = record_scene(&scene, &ledger).await;
-        let (raw, client) = (Raw::connect(&ledger.url()).await, client(&scene, &ledger.url()).await);
+        let (raw, client) = (Raw::connect(&scene, &ledger.url()).await, client(&scene, &ledger.url()).await);
         let mut world = Self { scene, ledger, raw, client, recorded: Vec::new() };
         world.take(&receipts);
         world

@@ -403,7 +403,7 @@ fn check_status(case: &Case, status: &Status, table: &BTreeMap<String, Documente
 async fn every_refusal_says_what_is_documented_and_changes_nothing() {
     let world = World::new();
     let ledger = served(&world.scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&world.scene, &ledger.url()).await;
     let table = documented();
     let before = facts_on_record(&world.scene, &raw).await;
     let cases = [world.stale(), world.forbidden(), world.malformed(), world.sets(), world.facts()];
@@ -450,7 +450,7 @@ async fn after_a_refusal_the_later_events_of_that_chain_in_the_stream_are_gaps()
     let other = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let ledger = TestLedger::start(&scene).await;
     record_scene(&scene, &ledger).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let head = machine.head();
     let refused = machine.next().inspected().issued_by(KeyUse::Unregistered(1)).message();
     let later = Head { chain_length: head.chain_length + 1, head_hash: EventHash::new([1; 32]) };
@@ -481,7 +481,7 @@ async fn requests_of_a_wrong_number_of_events_name_the_field() {
     let scene = Scene::new();
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let ledger = served(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let event = machine.next().noted("x").message();
     for count in [0, 1, 65] {
         let status = raw.record_set(&vec![event.clone(); count]).await.unwrap_err();

@@ -49,7 +49,8 @@ fn config(dir: &Path) -> Config {
     Config {
         dir: dir.to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        insecure_open: false,
+        insecure_plaintext: false,
+        log_readers: Vec::new(),
         accept_clock: true,
         fence: None,
         new_fence: false,
@@ -77,7 +78,7 @@ async fn health_says_serving_until_a_stop_is_asked_for_and_a_watcher_does_not_ho
     let gate = GateKeeper::new(scene.clock());
     let mut ledger = TestLedger::start_with(&scene, gate.clock(), |_| {}).await;
     record_scene(&scene, &ledger).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let mut health = HealthClient::new(raw.channel());
     for service in ["", LEDGER_SERVICE] {
         let request = HealthCheckRequest { service: service.to_owned() };
@@ -126,7 +127,7 @@ async fn everything_accepted_before_a_stop_gets_its_receipt_and_is_there_after_t
     let mut ledger = TestLedger::start_with(&scene, gate.clock(), |_| {}).await;
     record_scene(&scene, &ledger).await;
     let others: Vec<Machine> = (0..20).map(|_| scene.machine("MG900/2245")).collect();
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let first = noted(&machine, "first");
     let events: Vec<SignedEvent> = others.iter().map(|machine| machine.manufactured().last()).collect();
 
@@ -157,10 +158,10 @@ async fn everything_accepted_before_a_stop_gets_its_receipt_and_is_there_after_t
     for (event, receipt) in &acknowledged {
         verify_receipt(&trust(&scene), event, receipt).unwrap();
     }
-    assert!(Raw::try_connect(raw.url()).await.is_err(), "nobody listens any more");
+    assert!(Raw::try_connect(&scene, raw.url()).await.is_err(), "nobody listens any more");
 
     ledger.serve().await.unwrap();
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     for (event, receipt) in &acknowledged {
         let again = raw.record(&event.message()).await.unwrap();
         assert_eq!((again.position, &again.leaf_hash), (receipt.position, &receipt.leaf_hash));
@@ -174,7 +175,7 @@ async fn everything_accepted_before_a_stop_gets_its_receipt_and_is_there_after_t
 async fn followers_and_idle_streams_do_not_hold_up_a_stop() {
     let (scene, machine) = scene_with_machine();
     let mut ledger = served(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let request = v1::FollowEntriesRequest { from_position: raw.size().await, stop_at_end: false };
     let mut following = raw.log().follow_entries(request).await.unwrap().into_inner();
     let (messages, sent) = tokio::sync::mpsc::channel(4);
@@ -207,7 +208,7 @@ async fn followers_and_idle_streams_do_not_hold_up_a_stop() {
 async fn reflection_lists_the_services_in_both_versions() {
     let scene = Scene::new();
     let ledger = TestLedger::start(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let ours = ["Ledger", "Subject", "Equipment", "Register", "Log"].map(|name| format!("tally.v1.{name}Service"));
 
     use tonic_reflection::pb::{v1, v1alpha};
@@ -245,7 +246,7 @@ async fn reflection_lists_the_services_in_both_versions() {
 async fn a_message_over_the_limit_is_refused_and_the_connection_goes_on() {
     let (scene, machine) = scene_with_machine();
     let ledger = served(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let size = raw.size().await;
     let good = noted(&machine, "x").message();
     let over = v1::SignedEvent { payload: vec![0; tally_server::server::MESSAGE_BYTES_MAX + 1], ..good.clone() };
@@ -264,7 +265,7 @@ async fn a_full_queue_answers_at_once_and_everybody_who_waited_is_served() {
     // The server answers at most 256 calls of one connection at a time.
     let mut raws = Vec::new();
     for _ in 0..3 {
-        raws.push(Raw::connect(&ledger.url()).await);
+        raws.push(Raw::connect(&scene, &ledger.url()).await);
     }
     let event = noted(&machine, "sent again and again");
     gate.close();
@@ -318,8 +319,8 @@ async fn only_loopback_is_served_unless_it_is_allowed() {
     let mut open = config(ledger.dir());
     open.listen = SocketAddr::from(([0, 0, 0, 0], 0));
     let error = refused(&scene, &open).await;
-    assert!(matches!(&error, StartError::Configuration(why) if why.contains("--insecure-open")), "{error:?}");
-    open.insecure_open = true;
+    assert!(matches!(&error, StartError::Configuration(why) if why.contains("--insecure-plaintext")), "{error:?}");
+    open.insecure_plaintext = true;
     start(&scene, &open).await.unwrap().stop().await;
 }
 
@@ -330,7 +331,7 @@ async fn a_server_starts_with_the_right_key_on_a_ledger_that_is_there_and_that_n
     let error = refused(&scene, &config(ledger.dir())).await;
     assert!(matches!(error, StartError::InUse { .. }), "{error:?}");
     // The one that has it goes on.
-    assert!(Raw::connect(&ledger.url()).await.size().await > 0);
+    assert!(Raw::connect(&scene, &ledger.url()).await.size().await > 0);
     let founded = init::found(&ledger.layout(), &scene.log_signer(), &scene.genesis().message(), scene.now());
     assert!(matches!(founded, Err(StartError::AlreadyThere { .. })), "{founded:?}");
     ledger.stop().await;
@@ -368,7 +369,7 @@ async fn a_clock_that_cannot_be_right_stops_sequencing_and_nothing_else() {
         let clock = SimClock::new(scene.now());
         let ledger = TestLedger::start_with(&scene, Arc::new(clock.clone()), |_| {}).await;
         record_scene(&scene, &ledger).await;
-        let raw = Raw::connect(&ledger.url()).await;
+        let raw = Raw::connect(&scene, &ledger.url()).await;
         // From one batch to the next however much time may pass, if both clocks say so.
         clock.advance(Duration::from_secs(50 * 24 * 3_600));
         let first = noted(&machine, "the clock is right");
@@ -435,7 +436,7 @@ async fn data_that_is_older_than_its_fence_is_not_sequenced() {
     copy_directory(ledger.dir(), &copy);
     ledger.serve().await.unwrap();
     let event = noted(&machine, "after the copy");
-    Raw::connect(&ledger.url()).await.record(&event.message()).await.unwrap();
+    Raw::connect(&scene, &ledger.url()).await.record(&event.message()).await.unwrap();
     ledger.stop().await;
     let newest = ledger.workplace().join("newest");
     copy_directory(ledger.dir(), &newest);
@@ -447,7 +448,7 @@ async fn data_that_is_older_than_its_fence_is_not_sequenced() {
     assert!(matches!(ledger.serve().await.unwrap_err(), StartError::RolledBack { .. }));
     restore_directory(&newest, ledger.dir());
     ledger.serve().await.unwrap();
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     verify_receipt(&trust(&scene), &event, &raw.record(&event.message()).await.unwrap()).unwrap();
 }
 
@@ -496,7 +497,7 @@ async fn of_two_servers_over_copies_with_one_fence_the_older_signs_nothing_more(
     let second = start(&scene, &second_config).await.unwrap();
 
     let checkpoint = first.dir().join("log").join("checkpoint");
-    let (signed, raw) = (fs::read(&checkpoint).unwrap(), Raw::connect(&first.url()).await);
+    let (signed, raw) = (fs::read(&checkpoint).unwrap(), Raw::connect(&scene, &first.url()).await);
     let size = raw.size().await;
     let [lost, won] =
         ["lost", "won"].map(|which| machine.next().noted(&format!("to the one that {which}")).sign().unwrap());
@@ -509,7 +510,7 @@ async fn of_two_servers_over_copies_with_one_fence_the_older_signs_nothing_more(
     assert_eq!(fs::read(&checkpoint).unwrap(), signed, "it signed nothing");
     assert_eq!(try_record(&raw, &lost).await.unwrap_err().code(), Code::Unavailable, "and does not begin again");
 
-    let other = Raw::connect(&format!("http://{}", second.address())).await;
+    let other = Raw::connect(&scene, &format!("http://{}", second.address())).await;
     // Another event: the same one under the same clock would make the very same batch.
     let receipt = other.record(&won.message()).await.unwrap();
     verify_receipt(&trust(&scene), &won, &receipt).unwrap();

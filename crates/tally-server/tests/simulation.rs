@@ -59,7 +59,8 @@ impl Machine {
         let config = Config {
             dir: self.path().to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            insecure_open: false,
+            insecure_plaintext: false,
+            log_readers: Vec::new(),
             accept_clock: true,
             fence: None,
             new_fence: false,

@@ -124,7 +124,7 @@ async fn of_two_events_on_one_head_one_wins_and_the_other_is_told_the_head() {
     let scene = Scene::new();
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let (ledger, gate) = held_ledger(&scene).await;
-    let raws = [Raw::connect(&ledger.url()).await, Raw::connect(&ledger.url()).await];
+    let raws = [Raw::connect(&scene, &ledger.url()).await, Raw::connect(&scene, &ledger.url()).await];
     let mut won = [0_u32; 2];
     for round in 0..30 {
         let events = [0, 1].map(|number| machine.next().noted(&format!("{round} {number}")).sign().unwrap());
@@ -171,7 +171,7 @@ async fn retries_at_any_moment_get_the_same_receipt() {
     machine.inspected().noted("a retry of this is sent from everywhere").noted("last");
     let events: Vec<SignedEvent> = machine.events().into_iter().rev().take(3).rev().collect();
     let retried = events[1].clone();
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     raw.record(&events[0].message()).await.unwrap();
 
     // Twenty times in one batch, and twenty times at any time.
@@ -210,13 +210,13 @@ async fn retries_at_any_moment_get_the_same_receipt() {
     let size = raw.size().await;
     for _ in 0..2 {
         ledger.restart().await;
-        let raw = Raw::connect(&ledger.url()).await;
+        let raw = Raw::connect(&scene, &ledger.url()).await;
         assert_eq!(fixed(&raw.record(&retried.message()).await.unwrap()), due);
         assert_eq!(raw.size().await, size, "a retry adds nothing");
     }
 
     // The key that signed it is revoked since: what is on record stays acknowledged, new events are refused.
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     scene.revocation(MINE, KeyUse::Organisation, 0).record();
     raw.record(&scene.events().last().unwrap().message()).await.unwrap();
     let refused = raw.record(&machine.next().noted("by the revoked key").message()).await.unwrap_err();
@@ -241,7 +241,7 @@ async fn of_sets_that_touch_the_same_machine_one_is_recorded_whole_and_the_other
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let parts: Vec<Machine> = (0..12).map(|_| scene.machine("motor").reach(ServiceState::Accepted)).collect();
     let (mut ledger, gate) = held_ledger(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let checked = client(&scene, &ledger.url()).await;
     for (round, pair) in parts.chunks(2).enumerate() {
         let sets: Vec<Vec<SignedEvent>> =
@@ -318,7 +318,7 @@ async fn a_call_that_is_dropped_after_it_arrived_is_recorded_all_the_same() {
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let part = scene.machine("motor").reach(ServiceState::Accepted);
     let (ledger, gate) = held_ledger(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let event = machine.next().noted("and hung up").sign().unwrap();
 
     gate.close();
@@ -356,7 +356,7 @@ async fn calls_that_are_dropped_at_any_moment_leave_no_half_of_anything() {
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let parts: Vec<Machine> = (0..30).map(|_| scene.machine("motor").reach(ServiceState::Accepted)).collect();
     let ledger = served(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let mut random = SeededRandom::new(11);
     let (mut kept, mut never_came) = (0, 0);
     for part in &parts {
@@ -398,7 +398,7 @@ async fn a_stream_that_is_dropped_leaves_a_chain_that_goes_on() {
     let scene = Scene::new();
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let ledger = served(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     (0..300).for_each(|number| drop(machine.noted(&number.to_string())));
     let events: Vec<SignedEvent> = machine.events().split_off(machine.events().len() - 300);
     let sender = client(&scene, &ledger.url()).await;
@@ -445,7 +445,7 @@ async fn an_event_of_the_chain_is_found_from_within_a_batch_that_moves_the_chain
     let scene = Scene::new();
     let machine = scene.machine("MG900/2245").reach(ServiceState::InUse);
     let ledger = served(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     // However many touches stand before the batch and within it.
     for round in 0..16_usize {
         let ahead = 1 + round % 4;
@@ -480,7 +480,7 @@ async fn a_refused_set_leaves_nothing_behind_in_the_batch_that_it_stood_in() {
     // Still at its maker: the mine has nothing to do with it, and may not write on its chain.
     let foreign = scene.machine("SGZ1000/1400").reach(ServiceState::Manufactured);
     let (mut ledger, gate) = held_ledger(&scene).await;
-    let raw = Raw::connect(&ledger.url()).await;
+    let raw = Raw::connect(&scene, &ledger.url()).await;
     let mut never_opened = Vec::new();
     for round in 0..8 {
         let enrolled = scene.machine("EBZ200H").next().enrolled(MINE);

@@ -50,7 +50,8 @@ impl TestLedger {
         let mut config = Config {
             dir: dir.path().join("ledger"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            insecure_open: false,
+            insecure_plaintext: false,
+            log_readers: Vec::new(),
             accept_clock: true,
             fence: None,
             new_fence: false,

@@ -11,7 +11,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tally_client::{Client, Options, draft::Draft, verify::Trust};
+use tally_client::{
+    Client, Options, client::Identity, clock::SystemClock, draft::Draft, key::SigningKey, verify::Trust,
+};
 use tally_core::{event::EventKind, time::Timestamp};
 use tally_log::note::VerifierKey;
 use tally_proto::v1::{self, statement::Body};
@@ -94,7 +96,15 @@ async fn show(dir: &Path, lines: &[Line], is_kept: bool, output: &Output) -> any
         "replay clock: recorded_at follows the sample's own recording times; only a log whose name ends in /demo may",
     );
     let trust = Trust::new(key.clone())?;
-    let client = Client::connect(&address, trust, Options::default()).await.map_err(CommandError::from)?;
+    // Events carry their signatures; what is asked is asked as the registrar, who sees everything.
+    let identity = Identity {
+        key: Arc::new(SigningKey::from_seed(*founded.registrar_key.seed())?),
+        organisation: founded.registrar,
+        role: v1::Role::Registrar,
+        clock: Arc::new(SystemClock),
+    };
+    let options = Options { identity: Some(identity), ..Options::default() };
+    let client = Client::connect(&address, trust, options).await.map_err(CommandError::from)?;
 
     story.part("The sample is replayed through the public API  回放样本");
     let mut replay = Replay::new(client.clone(), clock.clone(), &header.origin, founded);
@@ -157,7 +167,8 @@ fn config(dir: &Path) -> Config {
     Config {
         dir: dir.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
-        insecure_open: false,
+        insecure_plaintext: false,
+        log_readers: Vec::new(),
         accept_clock: true,
         fence: None,
         new_fence: false,

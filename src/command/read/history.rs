@@ -12,7 +12,7 @@ use tally_log::TreeSize;
 use tally_proto::v1;
 
 use super::super::{
-    connection::{block_on, connect},
+    connection::{block_on, connect, identity},
     lookup::{Names, absent, subject},
     text::{at, count, kind_name, role_text, standing},
 };
@@ -62,7 +62,7 @@ impl Cut {
 pub fn run(args: &History, output: &Output) -> anyhow::Result<ExitCode> {
     let cut = Cut::new(at(&args.clocks)?);
     block_on(async {
-        let client = connect(&args.connection).await?;
+        let client = connect(&args.connection, identity(&args.asking)?).await?;
         let subject = subject(&client, &args.subject, SubjectKind::Equipment).await?;
         let history = client.history(subject).await.map_err(CommandError::from)?;
         if history.completeness == Completeness::Absent {

@@ -21,7 +21,7 @@ pub async fn machine_row(machine: &v1::Equipment, names: &mut Names<'_>) -> Vec<
     };
     vec![
         format!("equipment/{}", uuid(&machine.id)),
-        state(machine.state),
+        if machine.public_only { "not public 未公开".to_owned() } else { state(machine.state) },
         names.organisation(&machine.holder).await,
         place,
         machine.plates.last().map(plate_text).unwrap_or_default(),
@@ -35,6 +35,10 @@ fn plate_text(plate: &v1::Plate) -> String {
 /// Prints the state of a machine.
 pub async fn say(machine: &v1::Equipment, names: &mut Names<'_>, output: &Output) {
     output.facts(identity(machine));
+    if machine.public_only {
+        say_public(machine, names, output).await;
+        return;
+    }
     output.say(" four states, which change independently 四种状态:");
     output.facts(four_states(machine, names).await);
     let components = machine.components.iter().map(component_row).collect();
@@ -60,6 +64,21 @@ pub async fn say(machine: &v1::Equipment, names: &mut Names<'_>, output: &Output
         count(machine.touches, "entry")
     );
     output.say(format!(" {events}; `tally history equipment/{}`", uuid(&machine.id)));
+}
+
+/// What anyone may see ends here: what is not shown is not said to be absent.
+async fn say_public(machine: &v1::Equipment, names: &mut Names<'_>, output: &Output) {
+    if !machine.maker.is_empty() {
+        output.facts([("made by 制造单位", names.organisation(&machine.maker).await)]);
+    }
+    output
+        .say(" this is what anyone may see 公开信息: who holds it, where it is and what is wrong with it is not shown");
+    output.say(format!(
+        " {} on its chain, touched by {}; `tally history equipment/{}`",
+        count(machine.chain_length, "event"),
+        count(machine.touches, "entry"),
+        uuid(&machine.id)
+    ));
 }
 
 fn identity(machine: &v1::Equipment) -> Vec<(&'static str, String)> {

@@ -12,18 +12,18 @@ use tally_log::{LeafHash, LogPosition, NodeHash, TreeSize};
 use tally_proto::v1::head_proof::End;
 
 use super::super::{
-    connection::{block_on, connect},
+    connection::{block_on, connect, identity},
     text::{count, kind_name, role_text, standing, subject, usage},
 };
 use crate::{
-    cli::{Connection, Proof},
+    cli::{Asking, Connection, Proof},
     output::{CommandError, Output, exit},
 };
 
 /// Runs `tally proof …`.
 pub fn run(args: Proof, output: &Output) -> anyhow::Result<ExitCode> {
     match args {
-        Proof::Event { position, connection } => block_on(event(position, &connection, output)),
+        Proof::Event { position, connection, asking } => block_on(event(position, &connection, &asking, output)),
         Proof::Inclusion { position, size, connection } => block_on(inclusion(position, size, &connection, output)),
         Proof::Consistency { old, size, connection } => block_on(consistency(old, size, &connection, output)),
         Proof::Head { subject, connection } => block_on(head(&subject, &connection, output)),
@@ -39,9 +39,9 @@ fn size_of(size: u64) -> Result<TreeSize, CommandError> {
     size.ok_or_else(|| usage("a tree size is at least 1: every tree extends the empty one"))
 }
 
-async fn event(position: u64, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
+async fn event(position: u64, connection: &Connection, asking: &Asking, output: &Output) -> anyhow::Result<ExitCode> {
     let position = position_of(position)?;
-    let client = connect(connection).await?;
+    let client = connect(connection, identity(asking)?).await?;
     let entry = client.event(position).await.map_err(|error| {
         if !matches!(error, ClientError::Verify(VerifyError::Entry { .. })) {
             return CommandError::from(error);
@@ -101,7 +101,7 @@ async fn inclusion(
 ) -> anyhow::Result<ExitCode> {
     let position = position_of(position)?;
     let size = size.map(size_of).transpose()?;
-    let client = connect(connection).await?;
+    let client = connect(connection, None).await?;
     let found = client.inclusion(position, size).await.map_err(CommandError::from)?;
     if output.is_json() {
         output.json(&json!({
@@ -137,7 +137,7 @@ async fn consistency(
     if let Some(size) = size.filter(|size| *size < old) {
         return Err(usage(format!("the new size {size} is below the old one, {old}")).into());
     }
-    let client = connect(connection).await?;
+    let client = connect(connection, None).await?;
     let found = client.consistency(old, size).await.map_err(CommandError::from)?;
     if output.is_json() {
         output.json(&json!({
@@ -164,7 +164,7 @@ async fn consistency(
 
 async fn head(asked: &str, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
     let subject = subject(asked, SubjectKind::Equipment)?;
-    let client = connect(connection).await?;
+    let client = connect(connection, None).await?;
     let (head, proof) = client.head_proof(subject).await.map_err(CommandError::from)?;
     if output.is_json() {
         output.json(&json!({ "head": head_to_json(&head), "proof": json::to_json("tally.v1.HeadProof", &proof)? }))?;

@@ -3,6 +3,8 @@
 usage: check.py PATH_TO_TALLY
 """
 
+import base64
+import json
 import os
 import secrets
 import signal
@@ -11,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+import uuid
 from collections import namedtuple
 from pathlib import Path
 
@@ -120,6 +123,10 @@ class Party:
         self.id = subject[1:]
 
 
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def now_us():
     return time.time_ns() // 1_000
 
@@ -153,6 +160,27 @@ class Client:
         self.log_key = log_key
         self.events = form.Events(event_pb2, log_key)
         self.kept = None
+        # Who asks; nobody sees only what is public.
+        self.asks = None
+
+    def token(self, **changes):
+        """A token as docs/security.md writes it: a compact JWS over a few claims."""
+        claims = {
+            "iss": str(uuid.UUID(bytes=self.asks.id)), "aud": self.log_key.origin, "role": self.role_name(),
+            "iat": int(time.time()), "exp": int(time.time()) + 600, "jti": secrets.token_hex(16),
+        } | changes  # fmt: skip
+        header = {"alg": "EdDSA", "kid": self.asks.key.id.hex(), "typ": "JWT"}
+        parts = [base64url(json.dumps(part).encode()) for part in (header, claims)]
+        return ".".join([*parts, base64url(self.asks.key.private.sign(".".join(parts).encode()))])
+
+    def role_name(self):
+        return self.value.Role.Name(self.asks.role).removeprefix("ROLE_").lower()
+
+    def asking(self, token=None):
+        """What goes with a call: how long it may take, and who asks."""
+        if token is None and self.asks is None:
+            return {"timeout": DEADLINE_S}
+        return {"timeout": DEADLINE_S, "metadata": [("authorization", f"Bearer {token or self.token()}")]}
 
     def see(self, note):
         """A checkpoint, consistent with the newest that was kept."""
@@ -265,7 +293,7 @@ class Client:
     def history(self, subject, kept=None):
         request = self.subject_pb.StreamHistoryRequest(subject=subject, proof=True, kept_size=kept.size if kept else 0)
         touches, proof, keys = [], None, []
-        for answer in self.subjects.StreamHistory(request, timeout=DEADLINE_S):
+        for answer in self.subjects.StreamHistory(request, **self.asking()):
             touches.extend(answer.touches)
             if answer.HasField("proof"):
                 proof, keys = answer.proof, list(answer.keys)
@@ -287,8 +315,10 @@ def check_founding(client, registrar_key):
     answer = client.log.GetCheckpoint(client.log_pb.GetCheckpointRequest(), timeout=DEADLINE_S)
     first = client.see(answer.checkpoint)
     check("the checkpoint is signed by the key in log.pub", form.parse_log_key(answer.log_key) == client.log_key)
+    # Without --number the registrar is named by the origin.
+    client.asks = Party(form.organisation("other", ORIGIN), registrar_key, client.value.ROLE_REGISTRAR)
     request = client.log_pb.FollowEntriesRequest(from_position=0, stop_at_end=True)
-    entries = [entry for answer in client.log.FollowEntries(request, timeout=DEADLINE_S) for entry in answer.entries]
+    entries = [entry for answer in client.log.FollowEntries(request, **client.asking()) for entry in answer.entries]
     leaves = [form.leaf_hash(entry) for entry in entries]
     check(
         "the entries that follow from 0 have the root of the checkpoint",
@@ -369,7 +399,7 @@ def enrol(client, company, mine, person):
         machines.append(machine)
     check("Enrolled with a hand, a mention and a time before 1970 is recorded, its receipt verifies")
     answer = client.equipment.GetEquipment(
-        client.equipment_pb.GetEquipmentRequest(id=machines[0][1:]), timeout=DEADLINE_S
+        client.equipment_pb.GetEquipmentRequest(id=machines[0][1:]), **client.asking()
     ).equipment
     check("the machine is in the state and in the mine that were stated", (answer.state, answer.mine) == (9, mine[1:]))
     return machines
@@ -626,13 +656,50 @@ def check_history(client, machine, mine, kept):
     again("a checkpoint that does not extend the one kept", kept=form.Checkpoint(kept.size, flipped(kept.root, 0)))
 
     request = client.subject_pb.GetEventRequest(place=client.subject_pb.ChainPlace(subject=machine, chain_index=1))
-    answer = client.subjects.GetEvent(request, timeout=DEADLINE_S)
+    answer = client.subjects.GetEvent(request, **client.asking())
     checkpoint = client.see(answer.checkpoint)
     form.verify_inclusion(
         form.leaf_hash(answer.entry), answer.position, checkpoint.size, list(answer.inclusion), checkpoint.root
     )
     event, _ = client.events.parse(form.parse_entry(answer.entry), {form.key_id(key): key for key in answer.keys})
     check("one event is proved to stand in the log", event.chain_index == 1)
+
+
+def check_access(client, company, machine):
+    """Who asks is told by a token that was made from the description alone; to everyone else what is not public is a hash."""
+    registrar, client.asks = client.asks, company
+    request = client.equipment_pb.GetEquipmentRequest(id=machine[1:])
+    answer = client.equipment.GetEquipment(request, **client.asking()).equipment
+    check("the holder sees its machine with a token of its own", not answer.public_only and answer.holder == company.id)
+    follow = client.log_pb.FollowEntriesRequest(from_position=0, stop_at_end=True)
+    for name, token, expected in (
+        ("an expired token", client.token(iat=int(time.time()) - 900, exp=int(time.time()) - 300), "TOKEN_EXPIRED"),
+        ("a token of another log", client.token(aud="other.example/ledger"), "TOKEN_WRONG_ORIGIN"),
+        ("a role that it does not hold", client.token(role="regulator"), "TOKEN_ROLE_NOT_HELD"),
+        ("another organisation's name", client.token(iss=str(uuid.UUID(bytes=registrar.id))), "TOKEN_KEY_UNKNOWN"),
+        ("a role that may not read the log", client.token(), "ROLE_MAY_NOT_READ"),
+    ):
+        try:
+            list(client.log.FollowEntries(follow, **client.asking(token)))
+            reason = "OK"
+        except grpc.RpcError as error:
+            reason, _ = client.error_info(dict(error.trailing_metadata()).get("grpc-status-details-bin", b""))
+        check(f"refused: {name}", reason == expected, reason)
+    client.asks = None
+    answer = client.equipment.GetEquipment(request, **client.asking()).equipment
+    check("anyone sees the plate and not the holder", answer.public_only and answer.plates and not answer.holder)
+    touches, proof, keys = client.history(machine)
+    proved = form.verify_history(client.events, machine, proof, touches, keys)
+    client.see(proof.checkpoint)
+    check(
+        f"a history of which {proved.withheld} entries are withheld still closes",
+        proved.withheld == len(touches) > 0 and proved.hidden_on_chain == proved.value.chain_length,
+    )
+    check_refused(
+        "refused: a withheld entry that is left out",
+        lambda: form.verify_history(client.events, machine, proof, touches[1:], keys),
+    )
+    client.asks = registrar
 
 
 def check_absence(client):
@@ -717,6 +784,7 @@ def run(tally, folder):
         check_stream(client, company, machines, device)
         check_set(client, company, machines)
         check_history(client, machines[0], mine, first)
+        check_access(client, company, machines[0])
         check_absence(client)
         newest = check_checkpoints(client, first)
         check("the server stops when it is asked to", server.stop() == 0)

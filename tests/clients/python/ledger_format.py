@@ -426,6 +426,9 @@ class History:
     checkpoint: Checkpoint
     value: Value | None
     events: list = field(default_factory=list)
+    # Entries that are only hashes, and how many of them stand on the chain at most.
+    withheld: int = 0
+    hidden_on_chain: int = 0
 
 
 def verify_head(log_key, asked, proof, kept=None):
@@ -455,11 +458,15 @@ def verify_history(events, asked, proof, touches, keys, kept=None):
         require(count > 0, "a suffix after nothing")
     history = History(checkpoint, value)
     last_position, last_time = -1, 0
-    chain_length, head = 0, ZERO
+    chain_length, head, hidden = 0, ZERO, 0
     for touch in touches:
         require(last_position < touch.position < checkpoint.size, "positions rise and are under the size")
         last_position = touch.position
-        require(touch.WhichOneof("content") == "entry", "an entry is withheld, which nothing here does")
+        if touch.WhichOneof("content") == "leaf_hash":
+            require(len(touch.leaf_hash) == 32, "a leaf hash has 32 bytes")
+            rolling = touch_hash(rolling, touch.position, touch.leaf_hash)
+            count, hidden, history.withheld = count + 1, hidden + 1, history.withheld + 1
+            continue
         rolling = touch_hash(rolling, touch.position, leaf_hash(touch.entry))
         count += 1
         entry = parse_entry(touch.entry)
@@ -473,9 +480,14 @@ def verify_history(events, asked, proof, touches, keys, kept=None):
         require(last_time <= entry.recorded_at, "recorded_at falls")
         last_time = entry.recorded_at
         if statement.subject == asked:
-            require((event.chain_index, event.previous_hash) == (chain_length, head), "the chain is broken")
-            chain_length, head = chain_length + 1, event_hash(entry.payload)
+            missing = event.chain_index - chain_length
+            require(0 <= missing <= hidden, "the chain is broken")
+            require(missing > 0 or event.previous_hash == head, "the chain is broken")
+            history.hidden_on_chain += missing
+            chain_length, head, hidden = event.chain_index + 1, event_hash(entry.payload), 0
         history.events.append((touch.position, event, statement))
     require((count, rolling) == (value.touches, value.touch_hash), "touches are missing or changed")
-    require((chain_length, head) == (value.chain_length, value.head), "the chain does not end at the head")
+    missing = value.chain_length - chain_length
+    require(0 <= missing <= hidden and (missing > 0 or head == value.head), "the chain does not end at the head")
+    history.hidden_on_chain += missing
     return history

@@ -6,6 +6,7 @@
 //! server's word; its documentation says so.
 
 mod follow;
+mod identity;
 mod kept;
 mod log;
 mod read;
@@ -24,10 +25,12 @@ use tally_proto::v1::ledger_service_client::LedgerServiceClient;
 use tally_proto::v1::log_service_client::LogServiceClient;
 use tally_proto::v1::register_service_client::RegisterServiceClient;
 use tally_proto::v1::subject_service_client::SubjectServiceClient;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 pub use follow::{Follow, FollowedEntries};
+pub use identity::Identity;
 pub use log::{VerifiedConsistency, VerifiedInclusion};
 pub use read::{Answer, Listed, MineAnswer, PlateAnswer};
 pub use stream::{RecordStream, Recorded};
@@ -35,7 +38,11 @@ pub use stream::{RecordStream, Recorded};
 use crate::error::{ClientError, Failure};
 use crate::state;
 use crate::verify::{Kept, Trust, VerifiedCheckpoint, VerifyError, hashes};
+use identity::Bearer;
 use kept::{Keeper, Standing};
+
+/// A connection that says who asks where that matters.
+type Reading = InterceptedService<Channel, Bearer>;
 
 /// Bytes of one message in either direction: as the server has it.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -57,6 +64,8 @@ pub struct Options {
     /// Directory in which the last verified checkpoint is kept, one for each log; without it, it is forgotten at the
     /// end, and the next client can be shown an older ledger.
     pub state_dir: Option<PathBuf>,
+    /// Who asks; without it only what anyone may see is answered. Recording needs none: events carry their signatures.
+    pub identity: Option<Identity>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long a call may take with all its tries. A stream is not bounded by it.
@@ -69,6 +78,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             state_dir: None,
+            identity: None,
             connect_timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(30),
             tries_max: 6,
@@ -86,6 +96,7 @@ struct Shared {
     channel: Channel,
     trust: Trust,
     options: Options,
+    bearer: Bearer,
     /// Locked for the look only, never across a call.
     keeper: Mutex<Keeper>,
     /// Held while a checkpoint is proved, so that what is kept does not move on under the proof, and no two callers ask
@@ -123,7 +134,8 @@ impl Client {
         let channel = endpoint.connect().await.map_err(|cause| ClientError::Connect { server: named(), cause })?;
         let keeper = Mutex::new(Keeper::new(kept));
         let proving = tokio::sync::Mutex::new(());
-        Ok(Self { shared: Arc::new(Shared { channel, trust, options, keeper, proving }) })
+        let bearer = Bearer::new(options.identity.clone(), trust.origin.as_str());
+        Ok(Self { shared: Arc::new(Shared { channel, trust, options, bearer, keeper, proving }) })
     }
 
     /// Whom this client trusts.
@@ -144,20 +156,24 @@ impl Client {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn subjects(&self) -> SubjectServiceClient<Channel> {
-        SubjectServiceClient::new(self.shared.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    fn subjects(&self) -> SubjectServiceClient<Reading> {
+        SubjectServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn machines(&self) -> EquipmentServiceClient<Channel> {
-        EquipmentServiceClient::new(self.shared.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    fn machines(&self) -> EquipmentServiceClient<Reading> {
+        EquipmentServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn register(&self) -> RegisterServiceClient<Channel> {
-        RegisterServiceClient::new(self.shared.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    fn register(&self) -> RegisterServiceClient<Reading> {
+        RegisterServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn log(&self) -> LogServiceClient<Channel> {
-        LogServiceClient::new(self.shared.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    fn log(&self) -> LogServiceClient<Reading> {
+        LogServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     fn keeper(&self) -> MutexGuard<'_, Keeper> {

@@ -53,10 +53,23 @@ impl Stage {
     }
 }
 
+/// Who may read an event of a kind, wherever it stands.
+///
+/// What is public has only public fields: `docs/public-fields.md` prints them for a person to read.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Publicity {
+    /// Anyone, whole.
+    Public,
+    /// Anyone, unless its body is about a person: then as [`Publicity::Withheld`].
+    Impersonal,
+    /// Who may see the subject on whose chain it stands; to everyone else it is a position and a leaf hash.
+    Withheld,
+}
+
 const ANY: [SubjectKind; 8] = SubjectKind::ALL;
 
 macro_rules! kinds {
-    ($($number:literal $name:ident $field:ident $zh:literal $stage:ident $subjects:tt $opens:ident,)*) => {
+    ($($number:literal $name:ident $field:ident $zh:literal $stage:ident $subjects:tt $opens:ident $($publicity:ident)?,)*) => {
         /// What kind of thing happened. The number is the body's field number in `Statement`.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[expect(missing_docs, reason = "each is documented on its body in event.proto; `zh` gives the Chinese name")]
@@ -106,6 +119,11 @@ macro_rules! kinds {
                 match self { $(Self::$name => kinds!(@opens $opens),)* }
             }
 
+            /// Who may read its events; a row that says nothing is withheld from the public.
+            pub fn publicity(self) -> Publicity {
+                match self { $(Self::$name => kinds!(@publicity $($publicity)?),)* }
+            }
+
             /// The kind of a body.
             pub fn of(body: &statement::Body) -> Self {
                 match body { $(statement::Body::$name(_) => Self::$name,)* }
@@ -130,17 +148,20 @@ macro_rules! kinds {
     (@subjects [$($kind:ident),*]) => { &[$(SubjectKind::$kind),*] };
     (@opens opens) => { true };
     (@opens continues) => { false };
+    (@publicity) => { Publicity::Withheld };
+    (@publicity public) => { Publicity::Public };
+    (@publicity impersonal) => { Publicity::Impersonal };
 }
 
 kinds! {
-    20 OrganisationRegistered organisation_registered "单位登记" Register [Organisation] opens,
-    21 RoleGranted role_granted "角色授予" Register [Organisation] continues,
-    22 RoleWithdrawn role_withdrawn "角色撤回" Register [Organisation] continues,
-    23 KeyAdded key_added "密钥登记" Register [Organisation] continues,
-    24 KeyRevoked key_revoked "密钥吊销" Register [Organisation] continues,
-    25 OrganisationChanged organisation_changed "单位变更" Register [Organisation] continues,
-    26 OrganisationSucceeded organisation_succeeded "单位承继" Register [Organisation] continues,
-    30 MineRegistered mine_registered "煤矿登记" Register [Mine] opens,
+    20 OrganisationRegistered organisation_registered "单位登记" Register [Organisation] opens public,
+    21 RoleGranted role_granted "角色授予" Register [Organisation] continues public,
+    22 RoleWithdrawn role_withdrawn "角色撤回" Register [Organisation] continues public,
+    23 KeyAdded key_added "密钥登记" Register [Organisation] continues impersonal,
+    24 KeyRevoked key_revoked "密钥吊销" Register [Organisation] continues public,
+    25 OrganisationChanged organisation_changed "单位变更" Register [Organisation] continues public,
+    26 OrganisationSucceeded organisation_succeeded "单位承继" Register [Organisation] continues public,
+    30 MineRegistered mine_registered "煤矿登记" Register [Mine] opens public,
     31 MineProfileChanged mine_profile_changed "煤矿信息变更" Register [Mine] continues,
     32 OperatorChanged operator_changed "经营主体变更" Register [Mine] continues,
     33 PlaceCreated place_created "地点建立" Register [Mine] continues,
@@ -148,8 +169,8 @@ kinds! {
     35 PlaceClosed place_closed "地点封闭" Register [Mine] continues,
     36 Engaged engaged "委托" Register [Organisation, Mine] continues,
     37 EngagementEnded engagement_ended "委托终止" Register [Organisation, Mine] continues,
-    38 ModelRegistered model_registered "型号登记" Register [Model] opens,
-    40 Manufactured manufactured "制造完成" Factory [Equipment] opens,
+    38 ModelRegistered model_registered "型号登记" Register [Model] opens public,
+    40 Manufactured manufactured "制造完成" Factory [Equipment] opens public,
     41 Enrolled enrolled "补录建档" Enrolment [Equipment] opens,
     42 FactoryExit factory_exit "出厂" Factory [Equipment] continues,
     43 Dispatched dispatched "发运" Storage [Equipment] continues,
@@ -209,18 +230,18 @@ kinds! {
     97 Corrected corrected "更正" Any ANY continues,
     98 Noted noted "备注" Any ANY continues,
     99 Countersigned countersigned "补签" Register ANY continues,
-    100 MarkIssued mark_issued "安标发放" Mark [Mark] opens,
-    101 MarkChanged mark_changed "安标变更" Mark [Mark] continues,
-    102 MarkRenewed mark_renewed "安标延续(换证)" Mark [Mark] continues,
-    103 MarkSuspended mark_suspended "安标暂停" Mark [Mark] continues,
-    104 MarkResumed mark_resumed "安标恢复" Mark [Mark] continues,
-    105 MarkRevoked mark_revoked "安标撤销" Mark [Mark] continues,
-    106 MarkCancelled mark_cancelled "安标注销" Mark [Mark] continues,
-    110 PolicyPublished policy_published "规则参数发布" Publication [Publication] opens,
-    111 SchedulePublished schedule_published "检修周期发布" Publication [Publication] opens,
-    112 CategoriesPublished categories_published "类别发布" Publication [Publication] opens,
-    113 PhaseOutPublished phase_out_published "淘汰目录发布" Publication [Publication] opens,
-    114 PublicationWithdrawn publication_withdrawn "发布废止" Publication [Publication] continues,
+    100 MarkIssued mark_issued "安标发放" Mark [Mark] opens public,
+    101 MarkChanged mark_changed "安标变更" Mark [Mark] continues public,
+    102 MarkRenewed mark_renewed "安标延续(换证)" Mark [Mark] continues public,
+    103 MarkSuspended mark_suspended "安标暂停" Mark [Mark] continues public,
+    104 MarkResumed mark_resumed "安标恢复" Mark [Mark] continues public,
+    105 MarkRevoked mark_revoked "安标撤销" Mark [Mark] continues public,
+    106 MarkCancelled mark_cancelled "安标注销" Mark [Mark] continues public,
+    110 PolicyPublished policy_published "规则参数发布" Publication [Publication] opens public,
+    111 SchedulePublished schedule_published "检修周期发布" Publication [Publication] opens public,
+    112 CategoriesPublished categories_published "类别发布" Publication [Publication] opens public,
+    113 PhaseOutPublished phase_out_published "淘汰目录发布" Publication [Publication] opens public,
+    114 PublicationWithdrawn publication_withdrawn "发布废止" Publication [Publication] continues public,
     120 StopUseOrdered stop_use_ordered "责令停止使用" Supervision [Order] opens,
     121 OrderExtended order_extended "指令续表" Supervision [Order] continues,
     122 StopUseLifted stop_use_lifted "解除停止使用" Supervision [Order] continues,

@@ -17,7 +17,7 @@ mod usage;
 use prost::Message;
 use tally_proto::v1::{self, Component, EventRef as EventRefMessage, Place, statement};
 
-pub use kind::EventKind;
+pub use kind::{EventKind, Publicity};
 pub(crate) use register::scheme as number_scheme;
 
 use crate::{
@@ -68,6 +68,15 @@ impl Body {
         EventKind::of(&self.message)
     }
 
+    /// Whether anyone may read it: its kind is public, and it is about no person.
+    pub fn is_public(&self) -> bool {
+        match self.kind().publicity() {
+            Publicity::Public => true,
+            Publicity::Impersonal => !is_about_a_person(&self.message),
+            Publicity::Withheld => false,
+        }
+    }
+
     /// The message itself.
     pub fn message(&self) -> &statement::Body {
         &self.message
@@ -82,6 +91,22 @@ impl Body {
         named.equipment.sort_unstable();
         named.equipment.dedup();
         named
+    }
+}
+
+/// Whether a body of an impersonal kind is about a person: a staff key carries post, section and certificates.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a kind without a rule here is about a person until somebody says")]
+fn is_about_a_person(body: &statement::Body) -> bool {
+    match body {
+        // The form refuses these fields on any other key; an entry that is on record is not trusted to have kept to it.
+        statement::Body::KeyAdded(body) => {
+            body.kind() == v1::KeyKind::Staff
+                || !body.person_id.is_empty()
+                || !body.post.is_empty()
+                || !body.section.is_empty()
+                || !body.certificates.is_empty()
+        }
+        _ => true,
     }
 }
 

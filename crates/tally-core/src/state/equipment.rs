@@ -135,6 +135,7 @@ fn identity(state: &mut Equipment, step: &Step<'_>, later: bool) {
             state.model =
                 SubjectId::model(&body.maker, &body.model).map(|model| model.id().to_vec()).unwrap_or_default();
             state.predecessor.clone_from(&body.predecessor);
+            state.maker = step.signer();
             if !later {
                 state.quantity.clone_from(&body.quantity);
                 state.owner = step.signer();

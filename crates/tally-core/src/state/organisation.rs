@@ -102,6 +102,7 @@ pub(super) fn engagement(body: &Engaged, step: &Step<'_>) -> Engagement {
         ended: false,
         position: step.position(),
         chain_index: step.recorded.candidate.event().chain_index().get(),
+        scope: body.scope.clone(),
     }
 }
 

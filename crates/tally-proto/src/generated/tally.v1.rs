@@ -5779,7 +5779,8 @@ pub mod subject_service_client {
                 .insert(GrpcMethod::new("tally.v1.SubjectService", "GetHead"));
             self.inner.unary(req, path, codec).await
         }
-        /// Streams every entry that touched a subject, oldest first, and then the head proof. 履历
+        /// Streams every entry that touched a subject, oldest first, and then the head proof. An entry that the caller may not
+        /// see is its position and leaf hash. 履历
         /// Errors: INVALID_ARGUMENT; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn stream_history(
             &mut self,
@@ -5806,7 +5807,7 @@ pub mod subject_service_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Returns one event with its inclusion proof. 事件
-        /// Errors: NOT_FOUND.
+        /// Errors: NOT_FOUND, also for what is not for the caller's eyes.
         pub async fn get_event(
             &mut self,
             request: impl tonic::IntoRequest<super::GetEventRequest>,
@@ -5885,7 +5886,8 @@ pub mod subject_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Streams every entry that touched a subject, oldest first, and then the head proof. 履历
+        /// Streams every entry that touched a subject, oldest first, and then the head proof. An entry that the caller may not
+        /// see is its position and leaf hash. 履历
         /// Errors: INVALID_ARGUMENT; OUT_OF_RANGE for a known_at that lies ahead.
         async fn stream_history(
             &self,
@@ -5895,7 +5897,7 @@ pub mod subject_service_server {
             tonic::Status,
         >;
         /// Returns one event with its inclusion proof. 事件
-        /// Errors: NOT_FOUND.
+        /// Errors: NOT_FOUND, also for what is not for the caller's eyes.
         async fn get_event(
             &self,
             request: tonic::Request<super::GetEventRequest>,
@@ -6323,6 +6325,12 @@ pub struct Equipment {
     /// Why it is on the way; unspecified where it is not. 发运原因
     #[prost(enumeration = "DispatchReason", tag = "33")]
     pub dispatch_reason: i32,
+    /// Who made it, 16-byte organisation id; empty while no maker has signed. 制造单位
+    #[prost(bytes = "vec", tag = "40")]
+    pub maker: ::prost::alloc::vec::Vec<u8>,
+    /// Whether only what anyone may see is here: what is empty is not shown, and may be there. 仅公开信息
+    #[prost(bool, tag = "41")]
+    pub public_only: bool,
 }
 /// A name of a machine for a time. 别名
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6658,8 +6666,8 @@ pub mod equipment_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns a machine's state. 设备状态
-        /// Errors: NOT_FOUND; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Returns a machine's state; to whom it is not, only what anyone may see. 设备状态
+        /// Errors: NOT_FOUND, also where it has no public side; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn get_equipment(
             &mut self,
             request: impl tonic::IntoRequest<super::GetEquipmentRequest>,
@@ -6711,7 +6719,8 @@ pub mod equipment_service_client {
                 .insert(GrpcMethod::new("tally.v1.EquipmentService", "LookUpPlate"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the machines that bear an alias. 别名查询
+        /// Returns the machines that bear an alias, of those that the caller may see. 别名查询
+        /// Errors: INVALID_ARGUMENT; UNAUTHENTICATED without a token.
         pub async fn look_up_alias(
             &mut self,
             request: impl tonic::IntoRequest<super::LookUpAliasRequest>,
@@ -6736,8 +6745,8 @@ pub mod equipment_service_client {
                 .insert(GrpcMethod::new("tally.v1.EquipmentService", "LookUpAlias"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists machines by filter, ordered by equipment id. 设备清单
-        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Lists machines by filter, of those that the caller may see, ordered by equipment id. 设备清单
+        /// Errors: UNAUTHENTICATED without a token; INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
         pub async fn list_equipment(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEquipmentRequest>,
@@ -6778,8 +6787,8 @@ pub mod equipment_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with EquipmentServiceServer.
     #[async_trait]
     pub trait EquipmentService: std::marker::Send + std::marker::Sync + 'static {
-        /// Returns a machine's state. 设备状态
-        /// Errors: NOT_FOUND; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Returns a machine's state; to whom it is not, only what anyone may see. 设备状态
+        /// Errors: NOT_FOUND, also where it has no public side; OUT_OF_RANGE for a known_at that lies ahead.
         async fn get_equipment(
             &self,
             request: tonic::Request<super::GetEquipmentRequest>,
@@ -6797,7 +6806,8 @@ pub mod equipment_service_server {
             tonic::Response<super::LookUpPlateResponse>,
             tonic::Status,
         >;
-        /// Returns the machines that bear an alias. 别名查询
+        /// Returns the machines that bear an alias, of those that the caller may see. 别名查询
+        /// Errors: INVALID_ARGUMENT; UNAUTHENTICATED without a token.
         async fn look_up_alias(
             &self,
             request: tonic::Request<super::LookUpAliasRequest>,
@@ -6805,8 +6815,8 @@ pub mod equipment_service_server {
             tonic::Response<super::LookUpAliasResponse>,
             tonic::Status,
         >;
-        /// Lists machines by filter, ordered by equipment id. 设备清单
-        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        /// Lists machines by filter, of those that the caller may see, ordered by equipment id. 设备清单
+        /// Errors: UNAUTHENTICATED without a token; INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
         async fn list_equipment(
             &self,
             request: tonic::Request<super::ListEquipmentRequest>,
@@ -7152,6 +7162,9 @@ pub struct Organisation {
     /// Engagements that it gave. 委托
     #[prost(message, repeated, tag = "11")]
     pub engagements: ::prost::alloc::vec::Vec<Engagement>,
+    /// Whether only what anyone may see is here: what is empty is not shown, and may be there. 仅公开信息
+    #[prost(bool, tag = "41")]
+    pub public_only: bool,
 }
 /// A role that was granted. 角色
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7233,6 +7246,9 @@ pub struct Engagement {
     /// Place on its chain of the event that began it.
     #[prost(uint64, tag = "7")]
     pub chain_index: u64,
+    /// What it covers; absent for all that the giver holds.
+    #[prost(message, optional, tag = "8")]
+    pub scope: ::core::option::Option<Scope>,
 }
 /// A mine. 煤矿
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7285,6 +7301,9 @@ pub struct Mine {
     /// Its profile over time, in the order in which it counts. 信息沿革
     #[prost(message, repeated, tag = "16")]
     pub profiles: ::prost::alloc::vec::Vec<MineProfile>,
+    /// Whether only what anyone may see is here: what is empty is not shown, and may be there. 仅公开信息
+    #[prost(bool, tag = "41")]
+    pub public_only: bool,
 }
 /// What a mine's profile says from an instant on. 煤矿信息
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7510,7 +7529,7 @@ pub mod register_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns an organisation. 单位
+        /// Returns an organisation; to whom it is not, only what anyone may see. 单位
         /// Errors: NOT_FOUND.
         pub async fn get_organisation(
             &mut self,
@@ -7563,7 +7582,7 @@ pub mod register_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns a mine with its places. 煤矿
+        /// Returns a mine with its places; to whom it is not, only what anyone may see. 煤矿
         /// Errors: NOT_FOUND.
         pub async fn get_mine(
             &mut self,
@@ -7630,7 +7649,7 @@ pub mod register_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with RegisterServiceServer.
     #[async_trait]
     pub trait RegisterService: std::marker::Send + std::marker::Sync + 'static {
-        /// Returns an organisation. 单位
+        /// Returns an organisation; to whom it is not, only what anyone may see. 单位
         /// Errors: NOT_FOUND.
         async fn get_organisation(
             &self,
@@ -7647,7 +7666,7 @@ pub mod register_service_server {
             tonic::Response<super::ListOrganisationsResponse>,
             tonic::Status,
         >;
-        /// Returns a mine with its places. 煤矿
+        /// Returns a mine with its places; to whom it is not, only what anyone may see. 煤矿
         /// Errors: NOT_FOUND.
         async fn get_mine(
             &self,
@@ -8213,7 +8232,8 @@ pub mod log_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Streams entries from a position, and goes on with new ones until the caller ends it. 跟随
-        /// Errors: OUT_OF_RANGE for a position past the end.
+        /// Errors: OUT_OF_RANGE for a position past the end; UNAUTHENTICATED without a token, or once its key is revoked;
+        /// PERMISSION_DENIED for whoever may not read the log itself.
         pub async fn follow_entries(
             &mut self,
             request: impl tonic::IntoRequest<super::FollowEntriesRequest>,
@@ -8287,7 +8307,8 @@ pub mod log_service_server {
             + std::marker::Send
             + 'static;
         /// Streams entries from a position, and goes on with new ones until the caller ends it. 跟随
-        /// Errors: OUT_OF_RANGE for a position past the end.
+        /// Errors: OUT_OF_RANGE for a position past the end; UNAUTHENTICATED without a token, or once its key is revoked;
+        /// PERMISSION_DENIED for whoever may not read the log itself.
         async fn follow_entries(
             &self,
             request: tonic::Request<super::FollowEntriesRequest>,

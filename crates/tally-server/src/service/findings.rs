@@ -3,19 +3,22 @@
 use prost::Message;
 use tally_core::{
     hash::sha256,
-    id::SubjectKind,
+    id::{SubjectId, SubjectKind},
     rule::{Action, Legal, RULES, facts::DAY_US},
     state::Instant,
     time::Timestamp,
 };
-use tally_index::findings::FindingPage;
+use tally_index::{
+    IndexError,
+    findings::{FindingPage, Sees},
+};
 use tally_proto::v1::{self, finding_service_server::FindingService};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    access::{self, Purpose},
+    access::{Access, Ledger},
     published::Snapshot,
     reader::{Reader, page_size, subject_of},
     status::CallError,
@@ -118,6 +121,23 @@ fn check_filter(filter: &v1::FindingFilter) -> Result<(), CallError> {
     Ok(())
 }
 
+/// A filter in a line of the access log: whose findings were asked for.
+fn asked_for(filter: &v1::FindingFilter) -> String {
+    let named = |kind: SubjectKind, id: &[u8]| {
+        let id = <[u8; 16]>::try_from(id).ok()?;
+        Some(SubjectId::new(kind, id).to_string())
+    };
+    let parts = [
+        named(SubjectKind::Equipment, &filter.equipment).map(|machine| format!("of {machine}")),
+        named(SubjectKind::Mine, &filter.mine).map(|mine| format!("in {mine}")),
+        named(SubjectKind::Organisation, &filter.holder).map(|holder| format!("at {holder}")),
+        (!filter.area.is_empty()).then(|| format!("in area {}", filter.area)),
+        (!filter.rules.is_empty()).then(|| format!("by {}", filter.rules.join(", "))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "findings".to_owned() } else { format!("findings {}", parts.join(", ")) }
+}
+
 fn rule_row(rule: &tally_core::rule::Rule) -> v1::RuleRow {
     v1::RuleRow {
         code: rule.code.to_owned(),
@@ -156,7 +176,6 @@ fn rule_row(rule: &tally_core::rule::Rule) -> v1::RuleRow {
 #[tonic::async_trait]
 impl FindingService for FindingReads {
     async fn list_rules(&self, _: Request<v1::ListRulesRequest>) -> Result<Response<v1::ListRulesResponse>, Status> {
-        access::check(Purpose::Read)?;
         Ok(Response::new(v1::ListRulesResponse { rules: RULES.iter().map(rule_row).collect() }))
     }
 
@@ -164,7 +183,7 @@ impl FindingService for FindingReads {
         &self,
         request: Request<v1::ListFindingsRequest>,
     ) -> Result<Response<v1::ListFindingsResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::ListFindingsRequest { filter, at, page_size: asked, page_token } = request.into_inner();
         let filter = filter.unwrap_or_default();
         check_filter(&filter)?;
@@ -178,7 +197,11 @@ impl FindingService for FindingReads {
             };
             let (instant, basis) = resolve(reader, at.as_ref(), snapshot)?;
             let after = token.map(|token| token.after);
-            let page = reader.index.findings(&reader.log, &filter, instant, after, page_size(asked))?;
+            let facts = Ledger::new(reader);
+            let sight = access.sight(&facts);
+            let sees = |subject: &SubjectId| -> Result<bool, IndexError> { sight.sees(subject) };
+            let page = reader.index.findings(&reader.log, &filter, instant, after, page_size(asked), &sees)?;
+            access.reveals(asked_for(&filter), page.findings.len())?;
             let next_page_token = page
                 .more_after
                 .map(|after| {
@@ -196,7 +219,7 @@ impl FindingService for FindingReads {
         &self,
         request: Request<v1::StreamFindingsRequest>,
     ) -> Result<Response<Self::StreamFindingsStream>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::StreamFindingsRequest { filter, at } = request.into_inner();
         let filter = filter.unwrap_or_default();
         check_filter(&filter)?;
@@ -207,9 +230,15 @@ impl FindingService for FindingReads {
         tokio::spawn(async move {
             let mut after = None;
             loop {
-                let (filter, from) = (filter.clone(), after.take());
+                let (filter, from, access) = (filter.clone(), after.take(), access.clone());
                 let asked = reader.ask(move |reader, _| {
-                    Ok(reader.index.findings(&reader.log, &filter, instant, from, MESSAGE_FINDINGS_MAX)?)
+                    let facts = Ledger::new(reader);
+                    let sight = access.sight(&facts);
+                    let sees = |subject: &SubjectId| -> Result<bool, IndexError> { sight.sees(subject) };
+                    let page =
+                        reader.index.findings(&reader.log, &filter, instant, from, MESSAGE_FINDINGS_MAX, &sees)?;
+                    access.reveals(asked_for(&filter), page.findings.len())?;
+                    Ok(page)
                 });
                 let (message, more) = match asked.await {
                     Ok(FindingPage { findings, more_after }) => {
@@ -231,21 +260,26 @@ impl FindingService for FindingReads {
         &self,
         request: Request<v1::CountFindingsRequest>,
     ) -> Result<Response<v1::CountFindingsResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::CountFindingsRequest { filter, at } = request.into_inner();
         let filter = filter.unwrap_or_default();
         check_filter(&filter)?;
         let answered = self.reader.ask(move |reader, snapshot| {
             let (instant, basis) = resolve(reader, at.as_ref(), snapshot)?;
-            let groups = reader.index.count_findings(&reader.log, &filter, instant)?;
-            let total = groups.iter().map(|group| group.count).sum();
+            let facts = Ledger::new(reader);
+            let sight = access.sight(&facts);
+            let sees = |subject: &SubjectId| -> Result<bool, IndexError> { sight.sees(subject) };
+            let only_some: Option<Sees<'_>> = if sight.is_unlimited()? { None } else { Some(&sees) };
+            let groups = reader.index.count_findings(&reader.log, &filter, instant, only_some)?;
+            let total: u64 = groups.iter().map(|group| group.count).sum();
+            access.reveals(asked_for(&filter), usize::try_from(total).unwrap_or(usize::MAX))?;
             Ok(v1::CountFindingsResponse { basis: Some(basis), groups, total })
         });
         Ok(Response::new(answered.await?))
     }
 
     async fn list_due(&self, request: Request<v1::ListDueRequest>) -> Result<Response<v1::ListDueResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::ListDueRequest { mine, days, category, page_size: asked, page_token } = request.into_inner();
         let mine = if mine.is_empty() { None } else { Some(subject_of(SubjectKind::Mine, "mine", &mine)?) };
         if days > DUE_DAYS_MAX {
@@ -273,8 +307,13 @@ impl FindingService for FindingReads {
             let begun_us = token.map_or(basis.as_of_us, |token| token.as_of_us);
             basis.as_of_us = begun_us;
             let until_us = begun_us.saturating_add(i64::from(days).saturating_mul(DAY_US));
-            let fits = |item: &v1::DueItem| category.is_empty() || item.category == category;
-            let page = reader.index.due(mine.as_ref(), until_us, after.as_ref(), page_size(asked), fits)?;
+            let facts = Ledger::new(reader);
+            let sight = access.sight(&facts);
+            let sees = |subject: &SubjectId| -> Result<bool, IndexError> { sight.sees(subject) };
+            let (after, count) = (after.as_ref(), page_size(asked));
+            let page = reader.index.due(mine.as_ref(), until_us, after, count, &category, &sees)?;
+            let of = mine.map_or_else(|| "what falls due".to_owned(), |mine| format!("what falls due in {mine}"));
+            access.reveals(of, page.items.len())?;
             let next_page_token = match page.items.last().filter(|_| page.more) {
                 Some(last) => {
                     let after = last.encode_to_vec();

@@ -6,12 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::{
-    access::{self, Purpose},
-    published::Snapshot,
-    reader::Reader,
-    status::CallError,
-};
+use crate::{access::Access, published::Snapshot, reader::Reader, status::CallError};
 
 /// Entries in one message of those that follow the log.
 const MESSAGE_ENTRIES_MAX: usize = 256;
@@ -47,7 +42,6 @@ impl LogService for Log {
         &self,
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
-        access::check(Purpose::Read)?;
         let kept_size = request.into_inner().kept_size;
         let snapshot = self.reader.published.current();
         let consistency = match kept_size {
@@ -62,7 +56,6 @@ impl LogService for Log {
         &self,
         request: Request<v1::GetInclusionProofRequest>,
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
-        access::check(Purpose::Read)?;
         let v1::GetInclusionProofRequest { position, tree_size } = request.into_inner();
         let answered = self.reader.ask(move |reader, snapshot| {
             let size = size_of("tree_size", tree_size, snapshot)?;
@@ -85,7 +78,6 @@ impl LogService for Log {
         &self,
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
-        access::check(Purpose::Read)?;
         let v1::GetConsistencyProofRequest { old_size, new_size } = request.into_inner();
         if old_size == 0 {
             let what = "is 0; every tree extends the empty one, without proof".to_owned();
@@ -108,28 +100,49 @@ impl LogService for Log {
         &self,
         request: Request<v1::FollowEntriesRequest>,
     ) -> Result<Response<Self::FollowEntriesStream>, Status> {
-        access::check(Purpose::ReadLog)?;
+        let access = Access::of(&request)?;
         let v1::FollowEntriesRequest { from_position, stop_at_end } = request.into_inner();
-        let sealed = self.reader.published.current().size.get();
-        if from_position > sealed {
-            let what = format!("is {from_position}, but {sealed} entries are sealed");
-            return Err(CallError::OutOfRange { field: "from_position", what }.into());
-        }
+        let let_in = access.clone();
+        let allowed = self.reader.ask(move |reader, snapshot| {
+            let_in.check_whole_log(reader)?;
+            let sealed = snapshot.size.get();
+            if from_position > sealed {
+                let what = format!("is {from_position}, but {sealed} entries are sealed");
+                return Err(CallError::OutOfRange { field: "from_position", what });
+            }
+            let entries = usize::try_from(sealed - from_position).unwrap_or(usize::MAX);
+            // Those that are sealed later are revealed, too.
+            let_in.reveals(format!("the log from position {from_position} on"), entries.max(1))
+        });
+        allowed.await?;
         let (messages, answers) = mpsc::channel(4);
-        tokio::spawn(follow(self.reader.clone(), from_position, stop_at_end, messages));
+        tokio::spawn(follow(self.reader.clone(), access, from_position, stop_at_end, messages));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 }
 
 type Messages = mpsc::Sender<Result<v1::FollowEntriesResponse, Status>>;
 
-async fn follow(reader: Reader, from: u64, stop_at_end: bool, messages: Messages) {
+async fn follow(reader: Reader, access: Access, from: u64, stop_at_end: bool, messages: Messages) {
     let mut published = reader.published.clone();
     let mut next = from;
     let mut snapshot = published.current();
     loop {
-        let (log, messages_of_run, run) = (reader.clone(), messages.clone(), snapshot.clone());
-        let sent = tokio::task::spawn_blocking(move || send_up_to(&log, next, &run, &messages_of_run)).await;
+        // A stream goes on for weeks: who follows must still be let in, by what the index says of this very snapshot.
+        if !published.indexed(snapshot.size.get()).await {
+            let behind = CallError::Unavailable("the index does not follow the log; it is rebuilt at the next start");
+            drop(messages.send(Err(behind.into())).await);
+            return;
+        }
+        let (log, messages_of_run, run, still) = (reader.clone(), messages.clone(), snapshot.clone(), access.clone());
+        let send = move || match still.check_still(&log) {
+            Ok(()) => send_up_to(&log, next, &run, &messages_of_run),
+            Err(error) => {
+                drop(messages_of_run.blocking_send(Err(error.into())));
+                false
+            }
+        };
+        let sent = tokio::task::spawn_blocking(send).await;
         match sent {
             Ok(true) => next = next.max(snapshot.size.get()),
             Ok(false) | Err(_) => return,

@@ -1,11 +1,14 @@
 //! Reading organisations and mines.
 
-use tally_core::id::SubjectKind;
+use tally_core::{
+    access::{Facts, Sight, public_mine, public_organisation},
+    id::{OrganisationId, SubjectKind},
+};
 use tally_proto::v1::{self, register_service_server::RegisterService};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    access::{self, Purpose},
+    access::{Access, Ledger},
     reader::{PageToken, Reader, page_size, subject_of},
     status::CallError,
 };
@@ -23,13 +26,34 @@ impl Register {
     }
 }
 
+/// An organisation as a caller sees it, and whether that is more than anyone sees.
+fn seen_organisation<F: Facts>(
+    sight: &Sight<'_, F>,
+    organisation: v1::Organisation,
+) -> Result<(v1::Organisation, bool), F::Error> {
+    let whole = match <[u8; 16]>::try_from(organisation.id.as_slice()) {
+        Ok(id) => sight.sees_organisation(&OrganisationId::new(id))?,
+        Err(_) => false,
+    };
+    Ok(if whole { (organisation, true) } else { (public_organisation(&organisation), false) })
+}
+
+/// A mine as a caller sees it, and whether that is more than anyone sees.
+fn seen_mine<F: Facts>(sight: &Sight<'_, F>, mine: v1::Mine) -> Result<(v1::Mine, bool), F::Error> {
+    let whole = match <[u8; 16]>::try_from(mine.id.as_slice()) {
+        Ok(id) => sight.sees_mine(&id)?,
+        Err(_) => false,
+    };
+    Ok(if whole { (mine, true) } else { (public_mine(&mine), false) })
+}
+
 #[tonic::async_trait]
 impl RegisterService for Register {
     async fn get_organisation(
         &self,
         request: Request<v1::GetOrganisationRequest>,
     ) -> Result<Response<v1::GetOrganisationResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::GetOrganisationRequest { id, at } = request.into_inner();
         let subject = subject_of(SubjectKind::Organisation, "id", &id)?;
         let answered = self.reader.ask(move |reader, snapshot| {
@@ -37,6 +61,9 @@ impl RegisterService for Register {
             let organisation = reader.index.organisation(&reader.log, &subject, instant)?;
             let organisation =
                 organisation.ok_or_else(|| CallError::NotFound { what: "organisation", name: subject.to_string() })?;
+            let facts = Ledger::new(reader);
+            let (organisation, whole) = seen_organisation(&access.sight(&facts), organisation)?;
+            access.reveals(subject, usize::from(whole))?;
             Ok(v1::GetOrganisationResponse { basis: Some(basis), organisation: Some(organisation) })
         });
         Ok(Response::new(answered.await?))
@@ -46,7 +73,7 @@ impl RegisterService for Register {
         &self,
         request: Request<v1::ListOrganisationsRequest>,
     ) -> Result<Response<v1::ListOrganisationsResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::ListOrganisationsRequest { role, page_size: asked, page_token } = request.into_inner();
         let query = [&b"organisations"[..], &role.to_be_bytes()].concat();
         let token = PageToken::parse(&page_token, &query)?;
@@ -60,20 +87,31 @@ impl RegisterService for Register {
             let (organisations, more) =
                 reader.index.list_registered(&reader.log, kind, instant, after, page_size(asked), fits)?;
             let last = organisations.last().map(|organisation: &v1::Organisation| organisation.id.clone());
+            let facts = Ledger::new(reader);
+            let (mut shown, mut revealed) = (Vec::with_capacity(organisations.len()), 0);
+            for organisation in organisations {
+                let (organisation, whole) = seen_organisation(&access.sight(&facts), organisation)?;
+                revealed += usize::from(whole);
+                shown.push(organisation);
+            }
+            access.reveals("organisations", revealed)?;
             let next_page_token = next_token(more, last, instant.size, &query);
-            Ok(v1::ListOrganisationsResponse { basis: Some(basis), organisations, next_page_token })
+            Ok(v1::ListOrganisationsResponse { basis: Some(basis), organisations: shown, next_page_token })
         });
         Ok(Response::new(answered.await?))
     }
 
     async fn get_mine(&self, request: Request<v1::GetMineRequest>) -> Result<Response<v1::GetMineResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::GetMineRequest { id, at } = request.into_inner();
         let subject = subject_of(SubjectKind::Mine, "id", &id)?;
         let answered = self.reader.ask(move |reader, snapshot| {
             let (instant, basis) = reader.resolve(at.as_ref(), snapshot)?;
             let mine = reader.index.mine(&reader.log, &subject, instant)?;
             let mine = mine.ok_or_else(|| CallError::NotFound { what: "mine", name: subject.to_string() })?;
+            let facts = Ledger::new(reader);
+            let (mine, whole) = seen_mine(&access.sight(&facts), mine)?;
+            access.reveals(subject, usize::from(whole))?;
             Ok(v1::GetMineResponse { basis: Some(basis), mine: Some(mine) })
         });
         Ok(Response::new(answered.await?))
@@ -83,7 +121,7 @@ impl RegisterService for Register {
         &self,
         request: Request<v1::ListMinesRequest>,
     ) -> Result<Response<v1::ListMinesResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::ListMinesRequest { operator, page_size: asked, page_token } = request.into_inner();
         let query = [&b"mines"[..], &operator].concat();
         let token = PageToken::parse(&page_token, &query)?;
@@ -92,12 +130,20 @@ impl RegisterService for Register {
             let fits = |mine: &v1::Mine| operator.is_empty() || mine.operator == operator;
             let after = token.map(|token| token.after);
             let kind = SubjectKind::Mine;
-            let (mut mines, more) =
+            let (mines, more) =
                 reader.index.list_registered(&reader.log, kind, instant, after, page_size(asked), fits)?;
-            mines.iter_mut().for_each(|mine: &mut v1::Mine| mine.places.clear());
-            let last = mines.last().map(|mine| mine.id.clone());
+            let last = mines.last().map(|mine: &v1::Mine| mine.id.clone());
+            let facts = Ledger::new(reader);
+            let (mut shown, mut revealed) = (Vec::with_capacity(mines.len()), 0);
+            for mine in mines {
+                let (mut mine, whole) = seen_mine(&access.sight(&facts), mine)?;
+                mine.places.clear();
+                revealed += usize::from(whole);
+                shown.push(mine);
+            }
+            access.reveals("mines", revealed)?;
             let next_page_token = next_token(more, last, instant.size, &query);
-            Ok(v1::ListMinesResponse { basis: Some(basis), mines, next_page_token })
+            Ok(v1::ListMinesResponse { basis: Some(basis), mines: shown, next_page_token })
         });
         Ok(Response::new(answered.await?))
     }

@@ -1,16 +1,20 @@
 //! Reading chains.
 
+use prost::Message as _;
 use tally_core::{
-    candidate::Candidate, entry::EventEntry, key::KeyId, number::ChainIndex, state::Instant, touch::HeadValue,
+    candidate::Candidate, entry::EventEntry, hash::LeafHash, key::KeyId, number::ChainIndex, touch::HeadValue,
 };
-use tally_log::{heads::MapKey, store::StoredEntry};
+use tally_log::{
+    entry::{EntryHeader, EntryKind},
+    heads::MapKey,
+};
 use tally_proto::v1::{self, get_event_request::By, subject_service_server::SubjectService, touch::Content};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    access::{self, Purpose},
+    access::{Access, Ledger},
     reader::Reader,
     sequencer::find_on_chain,
     status::{CallError, subject},
@@ -35,7 +39,6 @@ impl Subjects {
 #[tonic::async_trait]
 impl SubjectService for Subjects {
     async fn get_head(&self, request: Request<v1::GetHeadRequest>) -> Result<Response<v1::GetHeadResponse>, Status> {
-        access::check(Purpose::Read)?;
         let subject = subject("subject", &request.into_inner().subject)?;
         let snapshot = self.reader.published.current();
         let value = snapshot.heads.get(&MapKey::of(&subject.key()));
@@ -55,54 +58,94 @@ impl SubjectService for Subjects {
         &self,
         request: Request<v1::StreamHistoryRequest>,
     ) -> Result<Response<Self::StreamHistoryStream>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let v1::StreamHistoryRequest { subject: key, at, proof: proved, kept_size } = request.into_inner();
         let subject = subject("subject", &key)?;
         let answered = self.reader.ask(move |reader, snapshot| {
             let (instant, basis) = reader.resolve(at.as_ref(), snapshot)?;
             let size = if proved { snapshot.size.get() } else { instant.size };
-            let mut entries = reader.index.history(&reader.log, &subject, size)?;
-            if !proved {
-                entries.retain(|stored| occurred_by(stored, instant));
+            let (mut touches, mut revealed) = (Vec::new(), 0);
+            let facts = Ledger::new(reader);
+            let sight = access.sight(&facts);
+            // All entries on the chain are seen alike, and most of a history is.
+            let sees_chain = sight.sees(&subject)?;
+            for stored in reader.index.history(&reader.log, &subject, size)? {
+                let position = stored.position.get();
+                let parsed = parse(&stored.entry);
+                let seen = match &parsed {
+                    Some(event) if event.statement().subject == subject && sees_chain => true,
+                    Some(event) => sight.sees_event(event)?,
+                    // What this version does not understand is withheld: nobody can say whose it is.
+                    None => sees_chain && sight.is_unlimited()?,
+                };
+                if !seen {
+                    // Whether it had occurred by then is not told either.
+                    let leaf = LeafHash::of(&stored.entry).as_bytes().to_vec();
+                    touches.push(v1::Touch { position, content: Some(Content::LeafHash(leaf)) });
+                    continue;
+                }
+                if !proved && parsed.as_ref().is_some_and(|event| event.statement().occurred_at > instant.as_of) {
+                    continue;
+                }
+                revealed += usize::from(parsed.is_none_or(|event| !event.body().is_public()));
+                touches.push(v1::Touch { position, content: Some(Content::Entry(stored.entry)) });
             }
-            let keys = reader.keys_of(entries.iter().map(|stored| stored.entry.as_slice()));
+            access.reveals(subject, revealed)?;
+            let keys = reader.keys_of(touches.iter().filter_map(entry_of));
             let proof = if proved { Some(reader.head_proof(snapshot, &subject, kept_size)?) } else { None };
-            Ok((basis, entries, keys, proof))
+            Ok((basis, touches, keys, proof))
         });
-        let (mut basis, entries, keys, proof) = answered.await?;
+        let (mut basis, touches, keys, proof) = answered.await?;
         if proved {
             basis.complete_by = subject.key().to_vec();
         }
         let (messages, answers) = mpsc::channel(4);
-        tokio::spawn(send_history(messages, basis, entries, keys, proof));
+        tokio::spawn(send_history(messages, basis, touches, keys, proof));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 
     async fn get_event(&self, request: Request<v1::GetEventRequest>) -> Result<Response<v1::GetEventResponse>, Status> {
-        access::check(Purpose::Read)?;
+        let access = Access::of(&request)?;
         let by = request.into_inner().by.ok_or_else(|| CallError::BadRequest {
             field: "by",
             what: "give a position, or a subject and chain index".to_owned(),
         })?;
+        let asked = access.clone();
         let answered = self.reader.ask(move |reader, snapshot| {
+            let name = match &by {
+                By::Position(position) => format!("at position {position}"),
+                By::Place(place) => {
+                    format!("{} of {}", place.chain_index, subject("place.subject", &place.subject)?)
+                }
+            };
+            let unknown = || CallError::NotFound { what: "event", name: name.clone() };
             let stored = match by {
                 By::Position(position) if position < snapshot.size.get() => reader.entry(position)?,
-                By::Position(position) => {
-                    return Err(CallError::NotFound { what: "position", name: position.to_string() });
-                }
+                By::Position(_) => return Err(unknown()),
                 By::Place(place) => {
                     let subject = subject("place.subject", &place.subject)?;
                     let last = reader.index.last_touch(&subject)?.map(|(last, _)| last);
                     let found = find_on_chain(&reader.log, &subject, ChainIndex::new(place.chain_index), last);
                     // The index may be ahead of the snapshot, under which it is to be proved.
                     let found = found.filter(|(stored, _)| snapshot.size.holds(stored.position));
-                    let (stored, _) = found.ok_or_else(|| CallError::NotFound {
-                        what: "event",
-                        name: format!("{} of {subject}", place.chain_index),
-                    })?;
+                    let (stored, _) = found.ok_or_else(unknown)?;
                     stored
                 }
             };
+            // A heads entry says nothing about anybody.
+            if EntryHeader::parse(&stored.entry).is_ok_and(|(header, _)| header.kind == EntryKind::Event) {
+                let facts = Ledger::new(reader);
+                let sight = asked.sight(&facts);
+                let event = parse(&stored.entry);
+                let seen = match &event {
+                    Some(event) => sight.sees_event(event)?,
+                    None => sight.is_unlimited()?,
+                };
+                if !seen {
+                    return Err(asked.hides("event", name));
+                }
+                asked.reveals(&name, usize::from(event.is_none_or(|event| !event.body().is_public())))?;
+            }
             let position = stored.position.get();
             Ok(v1::GetEventResponse {
                 position,
@@ -112,11 +155,10 @@ impl SubjectService for Subjects {
                 entry: stored.entry,
             })
         });
-        Ok(Response::new(answered.await?))
+        Ok(Response::new(access.veil(answered.await, |_| false).await?))
     }
 
     async fn get_keys(&self, request: Request<v1::GetKeysRequest>) -> Result<Response<v1::GetKeysResponse>, Status> {
-        access::check(Purpose::Read)?;
         let ids = request.into_inner().key_ids;
         if ids.is_empty() || ids.len() > 1_024 {
             let what = format!("has {} ids; 1 to 1,024 are allowed", ids.len());
@@ -127,28 +169,32 @@ impl SubjectService for Subjects {
     }
 }
 
-/// Whether the event of an entry had occurred by an instant.
-fn occurred_by(stored: &StoredEntry, instant: Instant) -> bool {
-    EventEntry::parse(&stored.entry)
-        .ok()
-        .and_then(|entry| Candidate::parse_trusted(entry.unverified()).ok())
-        .is_none_or(|candidate| candidate.statement().occurred_at <= instant.as_of)
+/// The entry of a touch that is shown.
+fn entry_of(touch: &v1::Touch) -> Option<&[u8]> {
+    match &touch.content {
+        Some(Content::Entry(entry)) => Some(entry),
+        Some(Content::LeafHash(_)) | None => None,
+    }
+}
+
+/// The event of an entry; `None` where this version does not understand it.
+fn parse(entry: &[u8]) -> Option<Candidate> {
+    let entry = EventEntry::parse(entry).ok()?;
+    Candidate::parse_trusted(entry.unverified()).ok()
 }
 
 async fn send_history(
     messages: mpsc::Sender<Result<v1::StreamHistoryResponse, Status>>,
     basis: v1::Basis,
-    entries: Vec<StoredEntry>,
+    touches: Vec<v1::Touch>,
     keys: Vec<Vec<u8>>,
     proof: Option<v1::HeadProof>,
 ) {
     let mut message = v1::StreamHistoryResponse { basis: Some(basis), ..Default::default() };
     let mut bytes = 0;
-    for stored in entries {
-        bytes += stored.entry.len();
-        message
-            .touches
-            .push(v1::Touch { position: stored.position.get(), content: Some(Content::Entry(stored.entry)) });
+    for touch in touches {
+        bytes += touch.encoded_len();
+        message.touches.push(touch);
         if bytes > MESSAGE_BYTES_MAX {
             bytes = 0;
             if messages.send(Ok(std::mem::take(&mut message))).await.is_err() {

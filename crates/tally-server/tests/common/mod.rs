@@ -17,21 +17,28 @@ use std::{
 };
 
 use tally_client::{
-    client::{Client, Options},
+    client::{Client, Identity, Options},
     draft::SignedEvent,
     error::ServerError,
     verify::{Trust, UnverifiedHeadProof, VerifiedReceipt},
 };
-use tally_core::{id::SubjectId, time::Timestamp};
+use tally_core::{access, id::SubjectId, time::Timestamp};
 use tally_proto::v1::{
-    self, equipment_service_client::EquipmentServiceClient, ledger_service_client::LedgerServiceClient,
-    log_service_client::LogServiceClient, register_service_client::RegisterServiceClient,
+    self, equipment_service_client::EquipmentServiceClient, finding_service_client::FindingServiceClient,
+    ledger_service_client::LedgerServiceClient, log_service_client::LogServiceClient,
+    mark_service_client::MarkServiceClient, register_service_client::RegisterServiceClient,
     subject_service_client::SubjectServiceClient,
 };
 use tally_server::clock::Clock;
-use tally_testkit::{clock::SimClock, ledger::TestLedger, scene::Scene, wait};
+use tally_testkit::{
+    clock::SimClock,
+    ledger::TestLedger,
+    scene::{REGISTRAR, Scene},
+    wait,
+};
 use tonic::{
-    Status,
+    GrpcMethod, Request, Status,
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
 
@@ -67,30 +74,73 @@ pub(crate) fn trust(scene: &Scene) -> Trust {
     Trust::new(scene.log_key()).unwrap()
 }
 
-/// A client that keeps nothing over its own end, and is told at once what others try again.
+/// A client that keeps nothing over its own end, and is told at once what others try again. It asks as the registrar, who
+/// sees everything.
 pub(crate) async fn client(scene: &Scene, url: &str) -> Client {
-    client_with(scene, url, Options { tries_max: 1, ..Options::default() }).await
+    client_as(scene, url, Some(scene.identity(REGISTRAR))).await
 }
 
+/// The same as somebody else, or as nobody.
+pub(crate) async fn client_as(scene: &Scene, url: &str, identity: Option<Identity>) -> Client {
+    Client::connect(url, trust(scene), Options { identity, tries_max: 1, ..Options::default() }).await.unwrap()
+}
+
+/// As the registrar with other options.
 pub(crate) async fn client_with(scene: &Scene, url: &str, options: Options) -> Client {
+    let options = Options { identity: Some(scene.identity(REGISTRAR)), ..options };
     Client::connect(url, trust(scene), options).await.unwrap()
 }
 
-/// The services without a client that believes nothing: for whoever wants to see the answers as they come.
+/// Says who asks with a fresh token in every call that is not open to everyone, or whatever a test says.
+#[derive(Clone, Debug)]
+pub(crate) enum Asking {
+    Nobody,
+    Party(Identity, String),
+    /// This header, in every call.
+    Header(String),
+}
+
+impl Interceptor for Asking {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let row = request.extensions().get::<GrpcMethod<'static>>();
+        let is_open = row.and_then(|called| access::row(called.service(), called.method())).unwrap().is_open();
+        let header = match self {
+            Self::Nobody => return Ok(request),
+            Self::Party(..) if is_open => return Ok(request),
+            Self::Party(identity, origin) => format!("Bearer {}", identity.token(origin, 600)),
+            Self::Header(header) => header.clone(),
+        };
+        request.metadata_mut().insert("authorization", header.parse().unwrap());
+        Ok(request)
+    }
+}
+
+/// A connection that says who asks.
+pub(crate) type Asked = InterceptedService<Channel, Asking>;
+
+/// The services without a client that believes nothing: for whoever wants to see the answers as they come. They are asked
+/// as the registrar, who sees everything, unless a test says otherwise.
 #[derive(Clone)]
 pub(crate) struct Raw {
     channel: Channel,
     url: String,
+    asking: Asking,
 }
 
 impl Raw {
-    pub(crate) async fn connect(url: &str) -> Self {
-        Self::try_connect(url).await.unwrap()
+    pub(crate) async fn connect(scene: &Scene, url: &str) -> Self {
+        Self::try_connect(scene, url).await.unwrap()
     }
 
-    pub(crate) async fn try_connect(url: &str) -> Result<Self, tonic::transport::Error> {
+    pub(crate) async fn try_connect(scene: &Scene, url: &str) -> Result<Self, tonic::transport::Error> {
         let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
-        Ok(Self { channel, url: url.to_owned() })
+        let asking = Asking::Party(scene.identity(REGISTRAR), scene.origin());
+        Ok(Self { channel, url: url.to_owned(), asking })
+    }
+
+    /// The same connection, asked by another.
+    pub(crate) fn asking(&self, asking: Asking) -> Self {
+        Self { asking, ..self.clone() }
     }
 
     /// Where it was connected to.
@@ -102,24 +152,43 @@ impl Raw {
         self.channel.clone()
     }
 
-    pub(crate) fn ledger(&self) -> LedgerServiceClient<Channel> {
-        LedgerServiceClient::new(self.channel()).max_encoding_message_size(4 * MESSAGE_BYTES_MAX)
+    fn asked(&self) -> (Channel, Asking) {
+        (self.channel(), self.asking.clone())
     }
 
-    pub(crate) fn subjects(&self) -> SubjectServiceClient<Channel> {
-        SubjectServiceClient::new(self.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    pub(crate) fn ledger(&self) -> LedgerServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        LedgerServiceClient::with_interceptor(channel, asking).max_encoding_message_size(4 * MESSAGE_BYTES_MAX)
     }
 
-    pub(crate) fn machines(&self) -> EquipmentServiceClient<Channel> {
-        EquipmentServiceClient::new(self.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    pub(crate) fn subjects(&self) -> SubjectServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        SubjectServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    pub(crate) fn register(&self) -> RegisterServiceClient<Channel> {
-        RegisterServiceClient::new(self.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    pub(crate) fn machines(&self) -> EquipmentServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        EquipmentServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    pub(crate) fn log(&self) -> LogServiceClient<Channel> {
-        LogServiceClient::new(self.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    pub(crate) fn register(&self) -> RegisterServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        RegisterServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn marks(&self) -> MarkServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        MarkServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn findings(&self) -> FindingServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        FindingServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn log(&self) -> LogServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        LogServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     pub(crate) async fn record(&self, event: &v1::SignedEvent) -> Result<v1::Receipt, Status> {
@@ -308,5 +377,10 @@ impl Clock for GateClock {
 
     fn monotonic(&self) -> Option<Duration> {
         self.clock.monotonic()
+    }
+
+    /// Who is let in is not held: only the sequencer is.
+    fn wall(&self) -> Timestamp {
+        self.clock.now()
     }
 }

@@ -30,6 +30,7 @@ use std::{
 };
 
 use tally_client::{
+    client::Identity,
     draft::{Author, Draft, SignedEvent},
     key::SigningKey,
 };
@@ -421,6 +422,14 @@ impl Scene {
     #[must_use]
     pub fn key(&self, party: &str, of: KeyUse) -> Arc<SigningKey> {
         self.books().keys.key(party, of)
+    }
+
+    /// A party as it asks: in its usual role, with its own key, by the scene's clock.
+    #[must_use]
+    pub fn identity(&self, party: &str) -> Identity {
+        let Party { id, role, .. } = self.party(party);
+        let of = if party == REGISTRAR { KeyUse::Registrar(0) } else { KeyUse::Organisation };
+        Identity { key: self.key(party, of), organisation: id, role, clock: Arc::new(self.clock()) }
     }
 
     /// Who signs drafts for a party.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use tally_proto::v1::{Evidence, GasGrade, Mine, MineState, Severity};
 
-use super::{Answer, Held, World, reach_at};
+use super::{Answer, Coming, Held, World, reach_at};
 use crate::rule::{by_code, facts::HOUR_US, mine_facts::MineFacts};
 
 /// Everything that is wrong with a mine itself at an instant.
@@ -22,6 +22,7 @@ pub fn mine_conditions(mine: &Mine, facts: &MineFacts, world: &dyn World, at_us:
             held.push(Held { rule, key, severity, legal_major, cause, evidence });
         }
     };
+    let mut coming = Vec::new();
     for order in &facts.orders {
         let Some(given) = order.given.filter(|_| order.received.is_none()) else { continue };
         let due_us = given.occurred_at_us.saturating_add(in_force.number("ORD-005", "hours").saturating_mul(HOUR_US));
@@ -29,6 +30,7 @@ pub fn mine_conditions(mine: &Mine, facts: &MineFacts, world: &dyn World, at_us:
             say("ORD-005", order.number.clone(), order.number.clone(), None, vec![given]);
         } else {
             note(due_us);
+            coming.push((order.number.clone(), given, due_us));
         }
     }
     for upload in facts.uploads.iter().filter(|upload| upload.differences > 0) {
@@ -55,5 +57,10 @@ pub fn mine_conditions(mine: &Mine, facts: &MineFacts, world: &dyn World, at_us:
         }
     }
     held.sort_by(|left, right| (left.rule.code, &left.key).cmp(&(right.rule.code, &right.key)));
-    Answer { held, next_us: next_us.get(), coming: Vec::new() }
+    let coming = coming.into_iter().filter_map(|(number, given, at_us)| {
+        let rule = by_code("ORD-005")?;
+        let (key, cause, severity) = (number.clone(), number, rule.severity);
+        Some(Coming { held: Held { rule, key, severity, legal_major: false, cause, evidence: vec![given] }, at_us })
+    });
+    Answer { held, next_us: next_us.get(), coming: coming.collect() }
 }
