@@ -1,5 +1,7 @@
 //! Flags. One flag means one thing everywhere.
 
+pub mod publish;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -55,6 +57,17 @@ pub enum Command {
     /// fault_reported 故障上报. Every kind can be recorded with --set or --file.
     #[command(verbatim_doc_comment)]
     Record(Box<Record>),
+    /// Publishes rules' parameters, schedules, categories and phase-out lists from tables, and shows them. 发布
+    ///
+    /// Examples:
+    ///   tally publish show schedule > schedule.csv        a table to edit
+    ///   tally publish check schedule.csv                  every problem with its line and column
+    ///   tally publish schedule schedule.csv --title '本矿检修周期' --from 2026-05-01 --mine UUID
+    ///   tally publish defaults --from 2026-05-01          the product's own tables
+    ///
+    /// docs/publications.md explains the columns, and which publication counts where.
+    #[command(subcommand, verbatim_doc_comment)]
+    Publish(Box<publish::Publish>),
     /// Shows a machine, organisation or mine: by plate, alias or id. 查询
     ///
     /// Examples:
@@ -190,6 +203,12 @@ pub struct Init {
     /// Numbering scheme of the registrar.
     #[arg(long, value_enum, default_value_t = Scheme::Other)]
     pub scheme: Scheme,
+    /// Publishes the product's own tables: schedule, categories, phase-out list, parameters of rules. 发布默认表
+    #[arg(long)]
+    pub publish_defaults: bool,
+    /// First day on which they count, YYYY-MM-DD; today without it. 施行日期
+    #[arg(long, value_name = "DAY", requires = "publish_defaults")]
+    pub from: Option<String>,
 }
 
 /// A numbering scheme.

@@ -235,6 +235,14 @@ impl Output {
         line(text);
     }
 
+    /// Prints a file as it is.
+    pub fn bytes(&self, bytes: &[u8]) {
+        use std::io::Write as _;
+        let mut stdout = std::io::stdout().lock();
+        // A closed pipe ends the reading, not the work.
+        drop(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+    }
+
     /// Prints a line for people; nothing where programs read.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.is_json() {

@@ -4,12 +4,15 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use tally_client::{
+    Client, Options,
     clock::{Clock as _, SystemClock},
     draft::{Author, Draft},
     key::SigningKey,
+    verify::Trust,
 };
 use tally_core::{
     hash::EventHash,
@@ -19,13 +22,22 @@ use tally_core::{
 };
 use tally_log::{checkpoint::Origin, note::SignerKey};
 use tally_proto::v1::{self, statement::Body};
-use tally_server::{init, startup::Layout};
+use tally_server::{
+    init,
+    server::{Config, Server},
+    startup::Layout,
+};
 
-use super::text::usage;
+use super::{
+    publish::publish_defaults,
+    text::{day, day_of, usage},
+};
 use crate::{
     cli::{Init, Scheme},
-    output::Output,
+    output::{CommandError, Output, exit},
 };
+
+const INDEX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The scheme of the contract and that of the domain.
 pub fn scheme(scheme: Scheme) -> (v1::Scheme, tally_core::id::Scheme) {
@@ -113,14 +125,26 @@ pub fn found(founding: &Founding<'_>) -> anyhow::Result<Founded> {
 
 /// Runs `tally init`.
 pub fn run(args: &Init, output: &Output) -> anyhow::Result<ExitCode> {
+    // A day that is none must not leave a ledger behind.
+    let now = SystemClock.now();
+    let from = args.from.as_deref().map_or_else(|| Ok(day_of(now)), day)?;
     let founded = found(&Founding {
         dir: &args.dir,
         origin: &args.origin,
         registrar: &args.registrar,
         scheme: args.scheme,
         number: args.number.as_deref().unwrap_or(&args.origin),
-        now: SystemClock.now(),
+        now,
     })?;
+    let published = if args.publish_defaults {
+        publish(&founded, &args.dir, from).map_err(|error| {
+            let told = format!("the ledger in {} is founded, but its tables are not published", args.dir.display());
+            let told = CommandError::new(exit::UNREACHED, told).detail(error.to_string());
+            told.help("serve it, and publish them with `tally publish defaults`")
+        })?
+    } else {
+        Vec::new()
+    };
     let (verifier, organisation) = (founded.signer.verifier().to_string(), founded.registrar);
     if output.is_json() {
         output.json(&serde_json::json!({
@@ -128,6 +152,7 @@ pub fn run(args: &Init, output: &Output) -> anyhow::Result<ExitCode> {
             "origin": args.origin,
             "logKey": verifier,
             "registrar": organisation.to_string(),
+            "publications": published.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -135,6 +160,43 @@ pub fn run(args: &Init, output: &Output) -> anyhow::Result<ExitCode> {
     output.say(format!("  registrar    {organisation}"));
     output.say(format!("  log key      {verifier}"));
     output.say(format!("  keys         {} (move registrar-recovery.key offline)", founded.keys.display()));
+    for publication in &published {
+        output.say(format!("  published    {publication}"));
+    }
     output.say(format!("next: tally serve {}", args.dir.display()));
+    if published.is_empty() {
+        output.say("then: tally publish defaults --from DAY, or tables of your own; without them nothing falls due");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Publishes the product's own tables through a server that runs for no longer than that: there is one way into a ledger.
+fn publish(founded: &Founded, dir: &Path, from: v1::Day) -> anyhow::Result<Vec<SubjectId>> {
+    let config = Config {
+        dir: dir.to_owned(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        insecure_open: false,
+        accept_clock: false,
+        fence: None,
+        new_fence: false,
+        verify_threads: 1,
+        index_cache_bytes: INDEX_CACHE_BYTES,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signer = super::serve::signer(&Layout::new(dir))?;
+        let clock = Arc::new(tally_server::clock::SystemClock::new());
+        let server = Server::start(&config, signer, clock, &mut |_, _| {}).await.map_err(super::serve::start_error)?;
+        let address = format!("http://{}", server.address());
+        let trust = Trust::new(founded.signer.verifier().clone())?;
+        let origin = founded.signer.verifier().name().to_owned();
+        let author = Author { origin, organisation: founded.registrar, role: v1::Role::Registrar };
+        let published = async {
+            let client = Client::connect(&address, trust, Options::default()).await.map_err(CommandError::from)?;
+            publish_defaults(&client, &author, from, &founded.registrar_key, SystemClock.now()).await
+        };
+        let published = published.await;
+        server.stop().await;
+        published
+    })
 }

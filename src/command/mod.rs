@@ -7,6 +7,7 @@ mod init;
 mod key;
 mod log;
 mod lookup;
+mod publish;
 mod read;
 mod record;
 mod register;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Key(args) => key::run(args, output),
         Command::Org(args) => register::organisation(args, output),
         Command::Mine(args) => register::mine(args, output),
+        Command::Publish(args) => publish::run(*args, output),
         Command::Record(args) => record::run(&args, output),
         Command::Show(args) => read::show(&args, output),
         Command::History(args) => read::history(&args, output),

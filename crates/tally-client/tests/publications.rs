@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Cursor,
     path::PathBuf,
 };
 
@@ -22,6 +23,7 @@ use tally_proto::v1::{
     PhaseOutRow, PhaseOutState, PlaceKind, PlateBound, Presence, Publication, PublicationLayer, Role, RuleParameter,
     ScheduleRow, ScheduledWork, SelectorRow, Severity, Slot, SourceMark, statement::Body,
 };
+use tally_upload::csv::{Column, Options, Row, read_table};
 
 const DAY: Day = Day { year: 2026, month: 1, day: 1 };
 
@@ -92,6 +94,25 @@ fn columns_have_names_and_each_its_own() {
         let names: BTreeSet<&str> = kind.columns().iter().map(|column| column.name).collect();
         assert_eq!(names.len(), kind.columns().len(), "{kind:?}");
         assert!(!names.contains(""), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_document_explains_every_column() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/publications.md");
+    let document = fs::read_to_string(path).unwrap();
+    for kind in TableKind::ALL {
+        for column in kind.columns() {
+            assert!(document.contains(&format!("`{}`", column.name)), "{kind:?}: {} is not explained", column.name);
+        }
+    }
+    // Its examples are tables that pass.
+    let tables: Vec<&str> = document.split("```csv\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(tables.len(), 3);
+    for table in tables {
+        let kind = recognise(table.as_bytes(), Encoding::Utf8).unwrap();
+        let read = read(kind, table.as_bytes(), Encoding::Utf8).unwrap();
+        assert_eq!(read.notes, [], "{table}");
     }
 }
 
@@ -187,22 +208,15 @@ fn trade(name: &str) -> Option<Vec<BTreeMap<String, String>>> {
         eprintln!("skipped: {} is not there", path.display());
         return None;
     };
-    let mut lines = text.lines().map(fields);
-    let names = lines.next().unwrap();
-    Some(lines.map(|line| names.iter().cloned().zip(line).collect()).collect())
-}
-
-/// Fields of a line of a table that is known to be well formed.
-fn fields(line: &str) -> Vec<String> {
-    let (mut fields, mut quoted) = (vec![String::new()], false);
-    for character in line.chars() {
-        match character {
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            _ => fields.last_mut().unwrap().push(character),
-        }
-    }
-    fields
+    let names = text.lines().next().unwrap().split(',');
+    let columns = names.map(|name| Column::text(Box::leak(name.to_owned().into_boxed_str())));
+    let columns: &'static [Column] = Vec::leak(columns.collect());
+    let checked = read_table(Cursor::new(text), columns, Options::default()).unwrap();
+    let row = |row: Row| {
+        let fields = columns.iter().map(|column| (column.name.to_owned(), row.get(column.name).unwrap_or_default()));
+        fields.map(|(name, field)| (name, field.to_owned())).collect()
+    };
+    Some(checked.rows().unwrap().map(|read| row(read.unwrap())).collect())
 }
 
 fn mark_of(text: &str) -> SourceMark {
@@ -476,8 +490,7 @@ fn a_stricter_schedule_is_read_in_chinese_and_by_a_spreadsheets_habits() {
     assert_eq!((rows[0].work(), rows[0].unit(), rows[0].interval), (ScheduledWork::Calibrate, IntervalUnit::Day, 7));
     assert_eq!(rows[0].by().collect::<Vec<_>>(), [Role::Mine, Role::Laboratory]);
     assert_eq!((rows[0].severity(), rows[0].mark()), (Severity::Serious, SourceMark::Seen));
-    let codes: Vec<_> = table.notes.iter().map(|note| note.fault.code()).collect();
-    assert_eq!(codes, ["BYTE_ORDER_MARK"]);
+    assert_eq!(table.notes, []);
 
     let text = "rule,key,value\nMON-003,from,2025/7/1\nMARK-004,raise_to,较大\n";
     let Rows::Policy(rows) = read(TableKind::Policy, text.as_bytes(), Encoding::Utf8).unwrap().rows else { panic!() };

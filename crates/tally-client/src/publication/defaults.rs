@@ -9,7 +9,7 @@ use tally_proto::v1::{
     statement::Body,
 };
 
-use super::{Encoding, Rows, TableError, TableKind, read};
+use super::{Encoding, Rows, TableError, TableKind, foreign_rows, read};
 
 const SCHEDULE: &str = include_str!("../../data/schedule.csv");
 const CATEGORIES: &str = include_str!("../../data/categories.csv");
@@ -83,12 +83,16 @@ pub fn bodies(from: Day) -> Result<Vec<Body>, TableError> {
     ])
 }
 
-/// Codes of the default categories and selectors, as they stand in the first column of their tables.
+/// Codes of the default categories and selectors.
 pub(super) fn codes() -> &'static BTreeSet<String> {
     static CODES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let tables = [CATEGORIES, SELECTORS];
-        let lines = tables.iter().flat_map(|table| table.lines().skip(1));
-        lines.filter_map(|line| line.split(',').next()).map(str::to_owned).collect()
+        let kinds = [TableKind::Categories, TableKind::Selectors];
+        // Not by `read`, which asks for these codes.
+        let rows = kinds.iter().flat_map(|kind| {
+            let rows = foreign_rows(text(*kind).as_bytes(), kind.columns(), Encoding::Utf8);
+            rows.map(|(rows, _)| rows).unwrap_or_default()
+        });
+        rows.filter_map(|row| row.get("code").map(str::to_owned)).collect()
     });
     &CODES
 }

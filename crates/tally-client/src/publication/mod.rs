@@ -2,7 +2,7 @@
 //!
 //! A table is comma-separated values with one line of column names, which are the fields of the rows in
 //! `publication.proto`. [`read`] looks at every line and reports every problem with its line and column; of a table that has
-//! one, nothing is used. [`write`] gives a table that reads back as it was. [`defaults`] are the tables that a ledger starts
+//! one, nothing is used. [`write()`] gives a table that reads back as it was. [`defaults`] are the tables that a ledger starts
 //! with.
 //!
 //! | table | body |
@@ -26,6 +26,8 @@ use std::{
     io::{Cursor, Read},
 };
 
+use prost::Message;
+use serde_json::{Value, json};
 use tally_core::{
     event::{EventKind, UncheckedBody},
     id::{SubjectId, SubjectKind},
@@ -39,11 +41,14 @@ use tally_proto::v1::{
 pub use tally_upload::input::Encoding;
 use tally_upload::{
     csv::{self, Column, Row},
-    report::{CheckError, Report, UseError, Weight},
+    report::{CheckError, Fault as Foreign, Report, UseError, Weight},
 };
 
 use self::{cell::Cells, rows::Written};
-use crate::draft::{Author, Draft, DraftError, new_event_id};
+use crate::{
+    draft::{Author, Draft, DraftError, new_event_id},
+    json::{self, JsonError},
+};
 
 pub use report::{Fault, PROBLEMS_MAX, Problem, TableError, WriteError};
 
@@ -157,6 +162,23 @@ impl Rows {
             Self::PhaseOut(rows) => Body::PhaseOutPublished(PhaseOutPublished { publication, list, rows }),
             Self::Policy(parameters) => Body::PolicyPublished(PolicyPublished { publication, parameters }),
         }
+    }
+
+    /// The rows as JSON, in the member that a body has for them.
+    ///
+    /// # Errors
+    /// As of [`json::to_json`].
+    pub fn to_json(&self) -> Result<Value, JsonError> {
+        fn list<M: Message>(name: &str, rows: &[M]) -> Result<Value, JsonError> {
+            rows.iter().map(|row| json::to_json(name, row)).collect()
+        }
+        Ok(match self {
+            Self::Schedule(rows) => json!({ "rows": list("tally.v1.ScheduleRow", rows)? }),
+            Self::Categories(rows) => json!({ "categories": list("tally.v1.CategoryRow", rows)? }),
+            Self::Selectors(rows) => json!({ "selectors": list("tally.v1.SelectorRow", rows)? }),
+            Self::PhaseOut(rows) => json!({ "rows": list("tally.v1.PhaseOutRow", rows)? }),
+            Self::Policy(rows) => json!({ "parameters": list("tally.v1.RuleParameter", rows)? }),
+        })
     }
 
     /// The tables of a body; none where it publishes nothing.
@@ -312,7 +334,8 @@ fn foreign(report: &Report, weight: Weight) -> Vec<Problem> {
         Weight::Refusal => report.problems(),
         Weight::Note => report.notes(),
     };
-    let problems = problems.iter().map(|problem| Problem {
+    // Spreadsheets need the mark, and tables are written for them.
+    let problems = problems.iter().filter(|problem| problem.fault != Foreign::ByteOrderMark).map(|problem| Problem {
         line: problem.place.line,
         column: problem.field,
         fault: Fault::Foreign(problem.fault.clone()),
