@@ -175,7 +175,9 @@ fn publish(founded: &Founded, dir: &Path, from: v1::Day) -> anyhow::Result<Vec<S
     let config = Config {
         dir: dir.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
-        insecure_open: false,
+        insecure_plaintext: false,
+        log_readers: Vec::new(),
+        public_rate: 0,
         accept_clock: false,
         fence: None,
         new_fence: false,

@@ -23,7 +23,7 @@ use tally_core::{
 use tally_proto::v1::{self, Publication, PublicationLayer, statement::Body};
 
 use super::{
-    connection::{block_on, connect},
+    connection::{block_on, connect, signing_identity},
     lookup::absent,
     sign::Signer,
     text::{count, day, day_text, kind_name, subject, usage},
@@ -60,7 +60,7 @@ pub fn run(args: publish::Publish, output: &Output) -> anyhow::Result<ExitCode> 
             let subject = publication_of(&publication)?;
             let body = v1::PublicationWithdrawn { from: Some(day(&from)?), reason };
             block_on(async {
-                let client = connect(&connection).await?;
+                let client = connect(&connection, signing_identity(&signing)?).await?;
                 let signer = Signer::new(&signing, &connection, client.trust().origin.as_str())?;
                 signer.record(&client, subject, Body::PublicationWithdrawn(body), output).await
             })
@@ -109,7 +109,7 @@ async fn record(
     signing: &Signing,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let client = connect(connection).await?;
+    let client = connect(connection, signing_identity(signing)?).await?;
     let signer = Signer::new(signing, connection, client.trust().origin.as_str())?;
     let now = SystemClock.now();
     let drafts = bodies.into_iter().map(|body| publication::open(signer.author(), signer.occurred_at(), body, now));
@@ -247,7 +247,8 @@ fn problem_to_json(problem: &Problem) -> Value {
 /// Prints a table of a publication that is on the ledger, verified.
 async fn show(kind: TableKind, asked: &str, connection: &Connection, output: &Output) -> anyhow::Result<ExitCode> {
     let subject = publication_of(asked)?;
-    let client = connect(connection).await?;
+    // What is published is for everybody.
+    let client = connect(connection, None).await?;
     let history = client.history(subject).await.map_err(CommandError::from)?;
     if !history.head.is_opened() {
         return Err(absent(asked, std::slice::from_ref(&history.head)).into());
