@@ -10,7 +10,6 @@ use std::{
 use serde_json::{Value, json};
 use tally_client::{
     Client,
-    clock::{Clock as _, SystemClock},
     draft::{Author, Draft, SetMember},
     key::SigningKey,
     publication::{self, Encoding, FILE_BYTES_MAX, Problem, Rows, Table, TableError, TableKind, defaults},
@@ -111,10 +110,9 @@ async fn record(
 ) -> anyhow::Result<ExitCode> {
     let client = connect(connection, signing_identity(signing)?).await?;
     let signer = Signer::new(signing, connection, client.trust().origin.as_str())?;
-    let now = SystemClock.now();
-    let drafts = bodies.into_iter().map(|body| publication::open(signer.author(), signer.occurred_at(), body, now));
-    let drafts: Vec<Draft> = drafts.collect::<Result<_, _>>().map_err(CommandError::from)?;
-    signer.send(&client, drafts.into_iter().map(Into::into).collect(), output).await
+    let drafts = bodies.into_iter().map(|body| signer.state_opening(None, signer.occurred_at(), body.into()));
+    let members = drafts.map(|draft| draft.map(Into::into)).collect::<Result<_, _>>()?;
+    signer.send(&client, members, output).await
 }
 
 fn publication_from(whence: &publish::Whence) -> anyhow::Result<Publication> {
@@ -298,7 +296,7 @@ pub async fn publish_defaults(
 ) -> anyhow::Result<Vec<SubjectId>> {
     let mut members = Vec::new();
     for body in defaults::bodies(from)? {
-        members.push(SetMember { draft: publication::open(author, now, body, now)?, hands: Vec::new() });
+        members.push(SetMember { draft: Draft::opening(author, now, body, now)?, hands: Vec::new() });
     }
     let recorded = client.record_set_drafts(&mut members, key).await.map_err(CommandError::from)?;
     Ok(recorded.iter().map(|(event, _)| event.subject()).collect())

@@ -30,9 +30,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use tally_core::{
     event::{EventKind, UncheckedBody},
-    id::{SubjectId, SubjectKind},
     statement::PAYLOAD_BYTES_MAX,
-    time::Timestamp,
 };
 use tally_proto::v1::{
     CategoriesPublished, CategoryRow, Criteria, Day, PhaseOutBan, PhaseOutPublished, PhaseOutRow, PolicyPublished,
@@ -45,10 +43,7 @@ use tally_upload::{
 };
 
 use self::{cell::Cells, rows::Written};
-use crate::{
-    draft::{Author, Draft, DraftError, new_event_id},
-    json::{self, JsonError},
-};
+use crate::json::{self, JsonError};
 
 pub use report::{Fault, PROBLEMS_MAX, Problem, TableError, WriteError};
 
@@ -288,16 +283,6 @@ pub fn write(rows: &Rows, mark: bool) -> Result<Vec<u8>, WriteError> {
         Rows::Policy(rows) => rows.iter().try_for_each(|row| put(&row.rule, rows::parameter_cells(row)))?,
     }
     Ok(writer.finish()?)
-}
-
-/// States a publication: it opens a chain of its own, whose id is that of the event.
-///
-/// # Errors
-/// As of [`Draft::new`].
-pub fn open(author: &Author, occurred_at: Timestamp, body: Body, now: Timestamp) -> Result<Draft, DraftError> {
-    let id = new_event_id(now)?;
-    let subject = SubjectId::new(SubjectKind::Publication, *id.as_bytes());
-    Ok(Draft::new(author, subject, occurred_at, body, now)?.event_id(id))
 }
 
 fn whole(input: impl Read) -> Result<Vec<u8>, TableError> {
