@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use tally_client::{
-    Client, Options, client::Identity, clock::SystemClock, draft::Draft, key::SigningKey, verify::Trust,
+    Client, Options, client::Identity, clock::SystemClock, draft::Draft, key::SigningKey, publication, verify::Trust,
 };
 use tally_core::{event::EventKind, time::Timestamp};
 use tally_log::note::VerifierKey;
@@ -108,12 +108,15 @@ async fn show(dir: &Path, lines: &[Line], is_kept: bool, output: &Output) -> any
 
     story.part("The sample is replayed through the public API  回放样本");
     let mut replay = Replay::new(client.clone(), clock.clone(), &header.origin, founded);
+    let since = v1::Day { year: 2000, month: 1, day: 1 };
+    replay.publish(publication::defaults::bodies(since)?).await?;
     let progress = Progress::new("replaying", u64::try_from(lines.len()).unwrap_or_default());
     let total = u64::try_from(lines.len()).unwrap_or_default();
     replay.run(lines, &mut |done| progress.at(done, total)).await?;
     drop(progress);
     say_counts(&story, &replay, header);
 
+    let marks = sample::parse(sample::MARKS)?;
     let machine = most_real(&replay).context("the sample has a machine")?;
     story.part("The history of one machine, every proof checked  一台设备的履历");
     let history = show_history(&story, &client, &replay, machine).await?;
@@ -123,6 +126,8 @@ async fn show(dir: &Path, lines: &[Line], is_kept: bool, output: &Output) -> any
     show_clocks(&story, &client, &replay).await?;
     story.part("Somebody who does not have the machine signs that it is sold: refused  拒收");
     let reason = show_refusal(&story, &client, &replay, machine).await?;
+    story.part("Four safety marks: good, suspended, for other mines, lapsed when it was made  四张安标");
+    replay.run(&marks, &mut |_| {}).await?;
     server.stop().await;
 
     story.part("One bit is flipped in a copy of the log  篡改一个比特");

@@ -280,6 +280,25 @@ impl Replay {
         Ok(())
     }
 
+    /// Publishes what is judged by, as the registrar: each body opens a chain of its own.
+    pub async fn publish(&mut self, bodies: Vec<Body>) -> anyhow::Result<()> {
+        use tally_server::clock::Clock as _;
+        let at = self.clock.now();
+        for body in bodies {
+            let author = self.author(self.registrar, v1::Role::Registrar);
+            let mut draft = Draft::opening(&author, at, body, at)?;
+            self.client.record_draft(&mut draft, &self.registrar_key, &[]).await.map_err(CommandError::from)?;
+            self.counts.registrations += 1;
+            self.counts.receipts += 1;
+        }
+        Ok(())
+    }
+
+    /// A mine by its name in the sample.
+    pub fn mine_of(&self, name: &str) -> anyhow::Result<SubjectId> {
+        self.mine_id(name)
+    }
+
     async fn register(&mut self, subject: SubjectId, at: Timestamp, body: Body) -> anyhow::Result<()> {
         let author = self.author(self.registrar, v1::Role::Registrar);
         let mut draft = Draft::new(&author, subject, at, body, at)?;
@@ -358,6 +377,7 @@ impl Replay {
         match name.split_once(':') {
             Some(("machine", id)) => Ok(self.machines.get(id).with_context(|| format!("{name} is not known"))?.subject),
             Some(("mine", id)) => self.mine_id(id),
+            Some(("mark", number)) => Ok(SubjectId::mark(number)?),
             _ => anyhow::bail!("{name} is no subject of the sample"),
         }
     }

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The sample that is built in.
 pub const BUILT_IN: &str = include_str!("../../../examples/sample.jsonl");
 
+/// The story about safety marks that follows it.
+pub const MARKS: &str = include_str!("../../../examples/marks.jsonl");
+
 /// One line.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
