@@ -28,7 +28,7 @@ use store::Store;
 use world::Memory;
 
 /// Version of the rows: another one means a rebuild.
-pub const INDEX_FORMAT: u32 = 2;
+pub const INDEX_FORMAT: u32 = 3;
 
 /// Why the index could not do something. None of it touches the log.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
@@ -33,8 +34,8 @@ use crate::{
 /// A row that a batch changes.
 pub(crate) struct Change {
     row: Row,
-    /// The machine as it was before the batch, for the keys under which it is found.
-    former: Option<v1::Equipment>,
+    /// Under what the machine was found before the batch.
+    listed: u64,
     /// Decoded once, and written into the row at the end.
     state: State,
     /// Organisations that signed on its chain in this batch.
@@ -75,11 +76,11 @@ impl State {
         match subject.kind() {
             SubjectKind::Equipment => {
                 let state = v1::Equipment::decode(bytes).ok()?;
-                Case::of_machine(*subject, state, kept()).map(|case| Self::Judged(Box::new(case)))
+                Some(Self::Judged(Box::new(Case::of_machine(*subject, state, kept()))))
             }
             SubjectKind::Mine => {
                 let state = v1::Mine::decode(bytes).ok()?;
-                Case::of_mine(*subject, state, kept()).map(|case| Self::Judged(Box::new(case)))
+                Some(Self::Judged(Box::new(Case::of_mine(*subject, state, kept()))))
             }
             SubjectKind::Organisation => {
                 v1::Organisation::decode(bytes).ok().map(|state| Self::Organisation(Box::new(state)))
@@ -107,14 +108,18 @@ impl State {
     }
 
     /// Writes it into a row.
-    fn write(&self, row: &mut Row) {
+    fn write(self, row: &mut Row) {
         row.case = None;
         row.state = match self {
             Self::Closed => Vec::new(),
             Self::Judged(case) => {
+                let state = match (case.machine(), case.mine()) {
+                    (Some(machine), _) => machine.encode_to_vec(),
+                    (None, Some(mine)) => mine.encode_to_vec(),
+                    (None, None) => Vec::new(),
+                };
                 row.case = Some(case.keep());
-                case.machine()
-                    .map_or_else(|| case.mine().map(Message::encode_to_vec).unwrap_or_default(), Message::encode_to_vec)
+                state
             }
             Self::Organisation(state) => state.encode_to_vec(),
             Self::Mark(state) => state.encode_to_vec(),
@@ -236,7 +241,10 @@ impl Index {
         if let State::Judged(case) = &state {
             docket.undo(&row.by_time, case.open())?;
         }
-        Ok(Change { former: state.equipment().cloned(), row, state, signed_by: BTreeSet::new() })
+        let mut row = row;
+        row.case = None;
+        let listed = state.equipment().map_or(0, listed_as);
+        Ok(Change { row, listed, state, signed_by: BTreeSet::new() })
     }
 
     fn fold_stale(
@@ -290,7 +298,8 @@ impl Index {
             // Those of this batch are in no list yet.
             for (machine, change) in &changes.0 {
                 let listed = change.state.equipment().is_some_and(|state| {
-                    ever_keys(machine, state, &change.signed_by).iter().any(|key| key.starts_with(&listing))
+                    let by_signer = change.signed_by.iter().map(|signer| signed_by_key(machine, signer));
+                    ever_keys(machine, state).into_iter().chain(by_signer).any(|key| key.starts_with(&listing))
                 });
                 if listed {
                     note(*machine);
@@ -364,16 +373,18 @@ impl Index {
             let world = IndexWorld::of_batch(self, &changes);
             for (subject, change) in &changes.0 {
                 let State::Judged(case) = &change.state else { continue };
-                let mut view = Case::clone(case);
-                let mut passed = Vec::new();
-                if view.next_us() <= now.micros() {
-                    view.advance(&world, now.micros(), &mut passed);
-                }
                 let mut by_time = BTreeSet::new();
-                for change in passed {
-                    by_time.extend(docket.take(subject, change)?);
+                let mut next_us = case.next_us();
+                if next_us <= now.micros() {
+                    let mut view = Case::clone(case);
+                    let mut passed = Vec::new();
+                    view.advance(&world, now.micros(), &mut passed);
+                    for change in passed {
+                        by_time.extend(docket.take(subject, change)?);
+                    }
+                    next_us = view.next_us();
                 }
-                rows.push((*subject, by_time, view.next_us()));
+                rows.push((*subject, by_time, next_us));
             }
         }
         let mut changes = changes.0;
@@ -391,21 +402,25 @@ impl Index {
                 change.row.queued_us = queued_us;
             }
         }
-        for (subject, Change { mut row, former, state, signed_by }) in changes {
-            let current = state.equipment();
-            if !is_listed_alike(former.as_ref(), current) {
-                let keys_of = |machine: Option<&v1::Equipment>| {
-                    machine.map(|machine| listing_keys(&subject, machine)).unwrap_or_default()
-                };
-                let (before, after) = (keys_of(former.as_ref()), keys_of(current));
-                before.difference(&after).for_each(|key| batch.remove(key.clone()));
-                after.difference(&before).for_each(|key| batch.put(key.clone(), Vec::new()));
-            }
-            if let Some(machine) = current {
-                let none = BTreeSet::new();
-                let before = former.as_ref().map(|former| ever_keys(&subject, former, &none)).unwrap_or_default();
-                let after = ever_keys(&subject, machine, &signed_by);
-                after.difference(&before).for_each(|key| batch.put(key.clone(), Vec::new()));
+        for (subject, Change { mut row, listed, state, signed_by }) in changes {
+            if let Some(machine) = state.equipment() {
+                if listed != listed_as(machine) {
+                    // The row still holds the machine as it was before the batch.
+                    let former = v1::Equipment::decode(row.state.as_slice()).ok().filter(|_| !row.state.is_empty());
+                    let keys_of = |machine: Option<&v1::Equipment>, keys: fn(&SubjectId, &v1::Equipment) -> _| {
+                        machine.map(|machine| keys(&subject, machine)).unwrap_or_default()
+                    };
+                    let before: BTreeSet<Vec<u8>> = keys_of(former.as_ref(), listing_keys);
+                    let after = listing_keys(&subject, machine);
+                    before.difference(&after).for_each(|key| batch.remove(key.clone()));
+                    after.difference(&before).for_each(|key| batch.put(key.clone(), Vec::new()));
+                    let before: BTreeSet<Vec<u8>> = keys_of(former.as_ref(), ever_keys);
+                    let after = ever_keys(&subject, machine);
+                    after.difference(&before).for_each(|key| batch.put(key.clone(), Vec::new()));
+                }
+                for organisation in &signed_by {
+                    batch.put(signed_by_key(&subject, organisation), Vec::new());
+                }
             }
             state.write(&mut row);
             batch.put(keys::subject(&subject), row.to_bytes());
@@ -430,7 +445,7 @@ fn publication_since(message: &Body) -> i64 {
 }
 
 /// Keys under which a machine is found for ever, for its past hangs on them.
-fn ever_keys(subject: &SubjectId, state: &v1::Equipment, signed_by: &BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+fn ever_keys(subject: &SubjectId, state: &v1::Equipment) -> BTreeSet<Vec<u8>> {
     let mut found = BTreeSet::new();
     let mut add = |mut key: Vec<u8>| {
         key.extend_from_slice(subject.id());
@@ -442,10 +457,29 @@ fn ever_keys(subject: &SubjectId, state: &v1::Equipment, signed_by: &BTreeSet<Ve
     if !state.mine.is_empty() {
         add(keys::listing(Listing::EverInMine, &state.mine));
     }
-    for organisation in signed_by {
-        add(keys::listing(Listing::EverSignedBy, organisation));
-    }
     found
+}
+
+/// The key under which a machine is found by an organisation that signed on its chain.
+fn signed_by_key(subject: &SubjectId, organisation: &[u8]) -> Vec<u8> {
+    let mut key = keys::listing(Listing::EverSignedBy, organisation);
+    key.extend_from_slice(subject.id());
+    key
+}
+
+/// A number that changes with what a machine is found under: most events change none of it.
+fn listed_as(state: &v1::Equipment) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&state.mine, &state.holder, &state.owner, &state.model, &state.category).hash(&mut hasher);
+    (state.state, &state.mark_no, state.plates.len(), state.aliases.len()).hash(&mut hasher);
+    for plate in &state.plates {
+        (&plate.maker, &plate.model, &plate.serial).hash(&mut hasher);
+    }
+    for alias in &state.aliases {
+        (alias.kind, &alias.value).hash(&mut hasher);
+    }
+    // Nothing is found under 0: a machine that was not there.
+    hasher.finish() | 1
 }
 
 impl Index {
@@ -517,7 +551,14 @@ fn move_on(
         let position = event.position.get();
         row.findings.extend(event.findings.iter().map(|kind| Irregularity { kind: *kind as i32, position }));
     }
-    signed_by.insert(event.candidate.statement().organisation.as_bytes().to_vec());
+    let organisation = event.candidate.statement().organisation;
+    let is_known = match state {
+        State::Judged(case) => case.facts().is_none_or(|facts| facts.was_signed_by(organisation.as_bytes())),
+        State::Closed | State::Organisation(_) | State::Mark(_) | State::Order(_) | State::Publication => false,
+    };
+    if !is_known {
+        signed_by.insert(organisation.as_bytes().to_vec());
+    }
     let occurred_at_us = step.occurred_at.micros();
     let in_order = occurred_at_us >= row.occurred_max_us || row.touches == 1;
     row.occurred_max_us = if row.touches == 1 { occurred_at_us } else { row.occurred_max_us.max(occurred_at_us) };
@@ -601,19 +642,6 @@ fn state_of(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Optio
         SubjectKind::Publication => publication::fold(subject, events, instant).map(|_| vec![1]),
         SubjectKind::Model | SubjectKind::Accident => None,
     }
-}
-
-/// Whether a machine is found under the same keys: most events change none of what they are made from.
-fn is_listed_alike(former: Option<&v1::Equipment>, current: Option<&v1::Equipment>) -> bool {
-    let (Some(former), Some(current)) = (former, current) else { return former.is_none() && current.is_none() };
-    former.mine == current.mine
-        && former.holder == current.holder
-        && former.owner == current.owner
-        && former.model == current.model
-        && former.category == current.category
-        && former.state == current.state
-        && former.plates == current.plates
-        && former.aliases == current.aliases
 }
 
 /// Under which keys a machine is found besides its id.

@@ -59,6 +59,8 @@ impl Known {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     subjects: RwLock<HashMap<SubjectId, Known>>,
+    /// Ids of marks by their numbers as machines bear them: an id takes two hashes and a normal form.
+    marks: RwLock<HashMap<String, SubjectId>>,
     publications: RwLock<Arc<Publications>>,
     /// The instant up to which time has passed in the findings.
     passed_us: AtomicI64,
@@ -83,6 +85,19 @@ impl Memory {
 
     pub(crate) fn get(&self, subject: &SubjectId) -> Option<Known> {
         self.subjects.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned()
+    }
+
+    fn mark_id(&self, number: &str) -> Option<SubjectId> {
+        if let Some(id) = self.marks.read().unwrap_or_else(PoisonError::into_inner).get(number) {
+            return Some(*id);
+        }
+        let id = SubjectId::mark(number).ok()?;
+        let mut marks = self.marks.write().unwrap_or_else(PoisonError::into_inner);
+        if marks.len() >= KEPT_MAX {
+            marks.clear();
+        }
+        marks.insert(number.to_owned(), id);
+        Some(id)
     }
 
     pub(crate) fn put(&self, subject: SubjectId, known: Known) {
@@ -136,7 +151,7 @@ impl<'a> IndexWorld<'a> {
 
 impl World for IndexWorld<'_> {
     fn mark(&self, number: &str) -> Option<Arc<KnownMark>> {
-        match self.known(&SubjectId::mark(number).ok()?) {
+        match self.known(&self.index.memory.mark_id(number)?) {
             Known::Mark(mark) => Some(mark),
             Known::Mine(_) | Known::Organisation(_) | Known::Order(_) | Known::Nothing => None,
         }

@@ -1,7 +1,6 @@
 //! What the rules remember of a machine: a fold over the entries that touch it, bounded by what a machine has, not by
 //! how long its history is.
 
-use prost::Message as _;
 use tally_proto::v1::{
     Attribute, CheckItem, CheckResult, Component, Conformity, DispatchReason, Equipment, Evidence, Fate, FaultSeverity,
     FindingDecision, IdentityVerdict, InspectionKind, IrregularityKind, Measure, ReceivedInto, RectificationResult,
@@ -372,9 +371,9 @@ pub trait Circumstances {
 }
 
 impl Facts {
-    /// Reads what [`Facts::encode_to_vec`](prost::Message) wrote; `None` for other bytes.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        Self::decode(bytes).ok()
+    /// Whether an organisation signed an entry that touches the machine.
+    pub fn was_signed_by(&self, organisation: &[u8]) -> bool {
+        self.signers.iter().any(|signer| signer.organisation == organisation)
     }
 
     /// Moves the facts on by one entry that touches the machine; `before` is the machine's state before it, `after` that

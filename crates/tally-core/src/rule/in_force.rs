@@ -16,14 +16,19 @@ use tally_proto::v1::{
 use super::{Value, by_code, check_parameter};
 use crate::state::publication::{Published, Reach};
 
+/// What is in force, by number of the epoch and tree size.
+type Epochs = HashMap<(usize, u64), Arc<InForce>>;
+
 /// Every publication that is on record.
 #[derive(Debug, Default)]
 pub struct Publications {
     all: Vec<Published>,
     /// Instants at which what is in force may change, sorted and unique.
     changes: Vec<i64>,
-    /// What was worked out before, by number of the epoch, tree size and reach.
-    known: Mutex<HashMap<(usize, u64, Reach), Arc<InForce>>>,
+    /// Tree size that knows all of them.
+    size: u64,
+    /// What was worked out before, for each reach.
+    known: Mutex<HashMap<Reach, Epochs>>,
 }
 
 /// What is in force at an instant, for one reach.
@@ -88,7 +93,10 @@ impl Publications {
         changes.retain(|change| *change != i64::MAX);
         changes.sort_unstable();
         changes.dedup();
-        Self { all, changes, known: Mutex::default() }
+        let published = all.iter().map(|published| published.evidence.position);
+        let withdrawn = all.iter().filter_map(|published| published.withdrawn.as_ref());
+        let size = published.chain(withdrawn.map(|(_, evidence)| evidence.position)).max().map_or(0, |last| last + 1);
+        Self { all, changes, size, known: Mutex::default() }
     }
 
     /// The publications themselves, in the order in which they were recorded.
@@ -100,13 +108,10 @@ impl Publications {
     pub fn in_force(&self, at_us: i64, size: u64, reach: &Reach) -> Arc<InForce> {
         let epoch = self.changes.partition_point(|change| *change <= at_us);
         // Sizes past the last publication know the same.
-        let last = self.all.last().map_or(0, |published| {
-            let withdrawn = self.all.iter().filter_map(|published| published.withdrawn.as_ref());
-            withdrawn.map(|(_, evidence)| evidence.position).fold(published.evidence.position, u64::max) + 1
-        });
-        let key = (epoch, size.min(last), reach.clone());
+        let last = self.size;
+        let key = (epoch, size.min(last));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(in_force) = known.get(&key) {
+        if let Some(in_force) = known.get(reach).and_then(|of_reach| of_reach.get(&key)) {
             return Arc::clone(in_force);
         }
         let in_force = Arc::new(self.resolve(at_us, size, reach));
@@ -114,7 +119,11 @@ impl Publications {
         if known.len() >= 4_096 {
             known.clear();
         }
-        known.insert(key, Arc::clone(&in_force));
+        let of_reach = known.entry(reach.clone()).or_default();
+        if of_reach.len() >= 256 {
+            of_reach.clear();
+        }
+        of_reach.insert(key, Arc::clone(&in_force));
         in_force
     }
 

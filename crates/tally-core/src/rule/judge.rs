@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
 use tally_proto::v1::{Equipment, Evidence, Finding, FindingDecision, Mine, Severity, statement::Body as Message};
 
 use super::{
@@ -77,9 +76,12 @@ pub enum Change {
 /// What the index keeps of a case between two events.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct KeptCase {
-    /// Facts: of a machine or a mine.
-    #[prost(bytes = "vec", tag = "1")]
-    pub facts: Vec<u8>,
+    /// Facts about a machine.
+    #[prost(message, optional, tag = "1")]
+    pub machine: Option<Facts>,
+    /// Facts about a mine.
+    #[prost(message, optional, tag = "5")]
+    pub mine: Option<MineFacts>,
     /// Open findings of conditions.
     #[prost(message, repeated, tag = "2")]
     pub open: Vec<Finding>,
@@ -105,27 +107,25 @@ impl Case {
         Some(Self { subject, about, open: Vec::new(), at_us: i64::MIN, next_us: i64::MAX })
     }
 
-    /// A case of a machine as it was kept; `None` for bytes that are none.
-    pub fn of_machine(subject: SubjectId, state: Equipment, kept: KeptCase) -> Option<Self> {
-        let facts = Facts::parse(&kept.facts)?;
-        let about = About::Machine(Box::new(state), Box::new(facts));
-        Some(Self { subject, about, open: kept.open, at_us: kept.at_us, next_us: kept.next_us })
+    /// A case of a machine as it was kept.
+    pub fn of_machine(subject: SubjectId, state: Equipment, kept: KeptCase) -> Self {
+        let about = About::Machine(Box::new(state), Box::new(kept.machine.unwrap_or_default()));
+        Self { subject, about, open: kept.open, at_us: kept.at_us, next_us: kept.next_us }
     }
 
-    /// A case of a mine as it was kept; `None` for bytes that are none.
-    pub fn of_mine(subject: SubjectId, state: Mine, kept: KeptCase) -> Option<Self> {
-        let facts = MineFacts::decode(kept.facts.as_slice()).ok()?;
-        let about = About::Mine(Box::new(state), Box::new(facts));
-        Some(Self { subject, about, open: kept.open, at_us: kept.at_us, next_us: kept.next_us })
+    /// A case of a mine as it was kept.
+    pub fn of_mine(subject: SubjectId, state: Mine, kept: KeptCase) -> Self {
+        let about = About::Mine(Box::new(state), Box::new(kept.mine.unwrap_or_default()));
+        Self { subject, about, open: kept.open, at_us: kept.at_us, next_us: kept.next_us }
     }
 
     /// What is to be kept of it beside the state.
-    pub fn keep(&self) -> KeptCase {
-        let facts = match &self.about {
-            About::Machine(_, facts) => facts.encode_to_vec(),
-            About::Mine(_, facts) => facts.encode_to_vec(),
+    pub fn keep(self) -> KeptCase {
+        let (machine, mine) = match self.about {
+            About::Machine(_, facts) => (Some(*facts), None),
+            About::Mine(_, facts) => (None, Some(*facts)),
         };
-        KeptCase { facts, open: self.open.clone(), at_us: self.at_us, next_us: self.next_us }
+        KeptCase { machine, mine, open: self.open, at_us: self.at_us, next_us: self.next_us }
     }
 
     /// The machine's state; `None` for a mine.
@@ -200,9 +200,9 @@ impl Case {
         self.advance(world, at_us.saturating_sub(1), changes);
         let breaches = match &mut self.about {
             About::Machine(state, facts) => {
-                let before = state.clone();
+                let before = before(state, step);
+                let around = Around::new(world, &state.mine, at_us);
                 equipment::apply(state, step);
-                let around = Around::new(world, &before, at_us);
                 facts.apply(step, &before, state, &around)
             }
             About::Mine(state, facts) => {
@@ -448,6 +448,20 @@ impl Docket {
     }
 }
 
+/// What the facts ask of a machine's state before an event, and no more: it is made for every event.
+fn before(state: &Equipment, step: &Step<'_>) -> Equipment {
+    let meters = if matches!(step.body.kind(), EventKind::UsageReported) { state.meters.clone() } else { Vec::new() };
+    Equipment {
+        state: state.state,
+        holder: state.holder.clone(),
+        user: state.user.clone(),
+        owner: state.owner.clone(),
+        consignee: state.consignee.clone(),
+        meters,
+        ..Equipment::default()
+    }
+}
+
 /// What the facts ask beyond the machine's own events.
 struct Around<'a> {
     world: &'a dyn World,
@@ -455,8 +469,8 @@ struct Around<'a> {
 }
 
 impl<'a> Around<'a> {
-    fn new(world: &'a dyn World, machine: &Equipment, at_us: i64) -> Self {
-        let mine = if machine.mine.is_empty() { None } else { world.mine(&machine.mine) };
+    fn new(world: &'a dyn World, mine: &[u8], at_us: i64) -> Self {
+        let mine = if mine.is_empty() { None } else { world.mine(mine) };
         let reach = reach_at(mine.as_deref(), at_us, world.size(), &mut |_| {});
         Self { world, in_force: world.publications().in_force(at_us, world.size(), &reach) }
     }
