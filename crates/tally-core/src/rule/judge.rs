@@ -169,7 +169,7 @@ impl Case {
 
     /// Lets time pass up to and including `to_us`.
     pub fn advance(&mut self, world: &dyn World, to_us: i64, changes: &mut Vec<Change>) {
-        while self.next_us <= to_us {
+        while self.next_us <= to_us && self.next_us != i64::MAX {
             let at_us = self.next_us;
             self.judge_at(world, at_us, None, changes);
             // A question that asks for an instant that is reached already would never end.
