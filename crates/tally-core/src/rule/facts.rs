@@ -524,7 +524,8 @@ impl Facts {
             Message::Calibrated(body) => self.done(&body.schedule_code, evidence, body.result() != CheckResult::Fail),
             Message::ExProofChecked(body) => self.done("~EXPROOF", evidence, body.result() != CheckResult::Fail),
             Message::AcceptanceChecked(body) => self.done("~ACCEPT", evidence, body.result() != CheckResult::Fail),
-            Message::Overhauled(body) => {
+            // On the chain of a part the overhaul of its machine is a mention.
+            Message::Overhauled(body) if own => {
                 let passed = matches!(body.conformity(), Conformity::Conforms | Conformity::Modified);
                 self.done("~OVERHAUL", evidence, passed);
                 self.overhauled = Some(evidence);
