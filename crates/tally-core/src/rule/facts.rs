@@ -483,6 +483,12 @@ impl Facts {
         });
     }
 
+    fn done_with(&mut self, code: &str, evidence: Evidence, result: CheckResult) {
+        if is_pass(result) || result == CheckResult::Fail {
+            self.done(code, evidence, is_pass(result));
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are no scheduled work")]
     fn works(&mut self, step: &Step<'_>, machine: &Equipment, evidence: Evidence, own: bool) {
         match step.body.message() {
@@ -507,10 +513,10 @@ impl Facts {
                 self.resumed_unchecked = None;
             }
             Message::Tested(body) => {
-                let passed = body.result() != CheckResult::Fail;
+                let passed = is_pass(body.result());
                 let by_laboratory = is_role(step, Role::Laboratory);
                 let outside = by_laboratory && is_irregular(step, IrregularityKind::OutsideGrant);
-                self.done(&body.schedule_code, evidence, passed);
+                self.done_with(&body.schedule_code, evidence, body.result());
                 let by_third_party = step.signer() != machine.holder;
                 self.work(&body.schedule_code, |work| {
                     work.by_third_party = by_third_party;
@@ -521,9 +527,9 @@ impl Facts {
                     self.ex_overhaul_doubtful = None;
                 }
             }
-            Message::Calibrated(body) => self.done(&body.schedule_code, evidence, body.result() != CheckResult::Fail),
-            Message::ExProofChecked(body) => self.done("~EXPROOF", evidence, body.result() != CheckResult::Fail),
-            Message::AcceptanceChecked(body) => self.done("~ACCEPT", evidence, body.result() != CheckResult::Fail),
+            Message::Calibrated(body) => self.done_with(&body.schedule_code, evidence, body.result()),
+            Message::ExProofChecked(body) => self.done_with("~EXPROOF", evidence, body.result()),
+            Message::AcceptanceChecked(body) => self.done_with("~ACCEPT", evidence, body.result()),
             // On the chain of a part the overhaul of its machine is a mention.
             Message::Overhauled(body) if own => {
                 let passed = matches!(body.conformity(), Conformity::Conforms | Conformity::Modified);
@@ -623,7 +629,7 @@ impl Facts {
             Message::AcceptanceChecked(body) => {
                 if body.result() == CheckResult::Fail {
                     self.acceptance_failed = Some(evidence);
-                } else {
+                } else if is_pass(body.result()) {
                     self.accepted = Some(evidence);
                     self.acceptance_failed = None;
                     self.used_unaccepted = None;
@@ -651,18 +657,18 @@ impl Facts {
                 self.installation_accepted = None;
                 self.installed = Some(evidence);
             }
-            Message::InstallationAccepted(body) if body.result() != CheckResult::Fail => {
+            Message::InstallationAccepted(body) if is_pass(body.result()) => {
                 self.installation_accepted = Some(evidence);
                 self.commissioned_unaccepted = None;
             }
             Message::EnteredMine(_) => self.take_into_use(evidence),
-            Message::Commissioned(body) if body.result() != CheckResult::Fail => {
+            Message::Commissioned(body) if is_pass(body.result()) => {
                 if self.installed.is_some() && self.installation_accepted.is_none() {
                     self.commissioned_unaccepted = Some(evidence);
                 }
                 self.take_into_use(evidence);
             }
-            Message::Resumed(body) if body.result() != CheckResult::Fail => {
+            Message::Resumed(body) if is_pass(body.result()) => {
                 // 闲置超过6个月: to be looked at before it is used again.
                 let long = self.idle.is_some_and(|idle| evidence.occurred_at_us - idle.occurred_at_us > SIX_MONTHS_US);
                 let looked = self.works.iter().any(|work| {
@@ -713,7 +719,7 @@ impl Facts {
     ) {
         let ex = around.is_ex_checked(&after.category);
         match step.body.message() {
-            Message::ExProofChecked(body) if body.result() != CheckResult::Fail => {
+            Message::ExProofChecked(body) if is_pass(body.result()) => {
                 self.ex_checked = Some(evidence);
                 self.ex_valid_until_us = body.valid_until.as_ref().map_or(0, |day| ends(Some(day)));
                 self.opened = None;
@@ -1051,7 +1057,7 @@ impl Facts {
             }
         }
         if let Message::RecallRemedied(body) = step.body.message()
-            && body.result() != CheckResult::Fail
+            && is_pass(body.result())
         {
             self.orders.retain(|order| order.id != body.recall);
         }
@@ -1169,6 +1175,11 @@ pub fn order_of(step: &Step<'_>) -> Option<OrderOn> {
     })
 }
 
+/// Whether an outcome is a pass; "not applicable" is neither a pass nor a failure.
+pub(crate) fn is_pass(result: CheckResult) -> bool {
+    matches!(result, CheckResult::Pass | CheckResult::Conditional)
+}
+
 /// A second, in the unit of the ledger.
 pub const SECOND_US: i64 = 1_000_000;
 /// An hour.
@@ -1239,8 +1250,8 @@ pub(crate) fn is_role(step: &Step<'_>, role: Role) -> bool {
 /// Whether the event is use: taking into use, changing over, running hours.
 fn is_use(step: &Step<'_>) -> bool {
     match step.body.message() {
-        Message::Commissioned(body) => body.result() != CheckResult::Fail,
-        Message::Resumed(body) => body.result() != CheckResult::Fail,
+        Message::Commissioned(body) => is_pass(body.result()),
+        Message::Resumed(body) => is_pass(body.result()),
         Message::DutyChanged(_) | Message::UsageReported(_) => true,
         Message::MaintenanceFinished(body) => is_running(body.next()),
         _ => false,
