@@ -33,7 +33,7 @@ pub struct Work {
     /// Done last by a laboratory outside its grant.
     #[prost(message, optional, tag = "4")]
     pub outside_grant: Option<Evidence>,
-    /// Whether whoever did it last is another organisation than the holder.
+    /// Whether another organisation than the holder did it, and it passed.
     #[prost(bool, tag = "5")]
     pub by_third_party: bool,
     /// Whether what failed last must stop at once.
@@ -517,9 +517,9 @@ impl Facts {
                 let by_laboratory = is_role(step, Role::Laboratory);
                 let outside = by_laboratory && is_irregular(step, IrregularityKind::OutsideGrant);
                 self.done_with(&body.schedule_code, evidence, body.result());
-                let by_third_party = step.signer() != machine.holder;
+                let by_third_party = passed && step.signer() != machine.holder;
                 self.work(&body.schedule_code, |work| {
-                    work.by_third_party = by_third_party;
+                    work.by_third_party |= by_third_party;
                     work.must_stop = body.stop;
                     work.outside_grant = outside.then_some(evidence);
                 });
@@ -1014,7 +1014,7 @@ impl Facts {
         match (machine.category.as_str(), step.body.message()) {
             ("BELT", Message::EnteredMine(_)) => {
                 let test = self.works.iter().find(|work| work.code == "S-BEL-01");
-                let passed = test.is_some_and(|test| test.done.is_some() && test.by_third_party);
+                let passed = test.is_some_and(|test| test.by_third_party);
                 self.belt_went_down_untested = (!passed).then_some(evidence);
                 if test.is_some_and(|test| test.failed.is_some()) {
                     self.belt_failed = Some(evidence);
