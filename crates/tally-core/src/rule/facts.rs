@@ -777,7 +777,8 @@ impl Facts {
 
     fn open_enclosure(&mut self, opened: bool, evidence: Evidence) {
         if opened {
-            self.opened = Some(evidence);
+            // The time runs from the first opening that nobody looked at since.
+            self.opened.get_or_insert(evidence);
             self.ex_checked = None;
         }
     }
