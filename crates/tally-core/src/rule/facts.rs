@@ -394,6 +394,7 @@ impl Facts {
         self.last = Some(evidence);
         self.mention(step, after, evidence, around);
         self.works(step, after, evidence, own);
+        self.looked_at(step, after, own, around);
         if !own {
             return breaches;
         }
@@ -728,15 +729,6 @@ impl Facts {
                     self.went_down_unchecked = None;
                 }
             }
-            Message::Inspected(body)
-                if body.kind() == InspectionKind::Exproof
-                    && body.items.iter().all(|item| item.result() != CheckResult::Fail) =>
-            {
-                self.opened = None;
-                if around.persons(step).len() >= 2 {
-                    self.went_down_unchecked = None;
-                }
-            }
             Message::EnteredMine(_) => {
                 self.went_down = Some(evidence);
                 let days = around.number("EX-002", "valid_days");
@@ -772,6 +764,20 @@ impl Facts {
                 self.overhaul_without_documents = false;
             }
             _ => {}
+        }
+    }
+
+    /// A look at the explosion protection that found nothing, at this machine alone or in a round.
+    fn looked_at(&mut self, step: &Step<'_>, machine: &Equipment, own: bool, around: &impl Circumstances) {
+        if let Message::Inspected(body) = step.body.message()
+            && body.kind() == InspectionKind::Exproof
+            && (own || body.machines.contains(&machine.id))
+            && body.items.iter().all(|item| item.result() != CheckResult::Fail)
+        {
+            self.opened = None;
+            if around.persons(step).len() >= 2 {
+                self.went_down_unchecked = None;
+            }
         }
     }
 
