@@ -640,7 +640,8 @@ impl Facts {
                 judge_item(&body.checks, "plate", evidence, &mut self.plate_differs);
                 judge_item(&body.checks, "label", evidence, &mut self.label_differs);
                 judge_item(&body.checks, "ex_cert", evidence, &mut self.ex_cert_missing);
-                self.ex_cert_shown |= has_passed(&body.checks, "ex_cert");
+                self.ex_cert_shown =
+                    self.ex_cert_missing.is_none() && (self.ex_cert_shown || has_passed(&body.checks, "ex_cert"));
             }
             Message::Inspected(body) => {
                 judge_item(&body.items, "plate", evidence, &mut self.plate_differs);
@@ -1236,7 +1237,7 @@ fn judge_item(items: &[CheckItem], code: &str, evidence: Evidence, differs: &mut
 }
 
 fn has_passed(items: &[CheckItem], code: &str) -> bool {
-    items.iter().any(|item| item.code == code && item.result() == CheckResult::Pass)
+    items.iter().find(|item| item.code == code).is_some_and(|item| is_pass(item.result()))
 }
 
 fn names(component: Option<&Component>, machine: &Equipment) -> bool {
