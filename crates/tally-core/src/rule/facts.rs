@@ -400,7 +400,7 @@ impl Facts {
         }
         self.papers(step, evidence);
         self.arrival(step, before, evidence, around);
-        self.explosion_protection(step, before, after, evidence, around);
+        self.explosion_protection(step, after, evidence, around);
         self.parts(step, evidence);
         self.faults(step, evidence, around, &mut breaches);
         self.scrapping(step, before, evidence, &mut breaches);
@@ -714,7 +714,6 @@ impl Facts {
     fn explosion_protection(
         &mut self,
         step: &Step<'_>,
-        before: &Equipment,
         after: &Equipment,
         evidence: Evidence,
         around: &impl Circumstances,
@@ -748,11 +747,11 @@ impl Facts {
                 self.ex_checked = None;
                 self.opened = None;
             }
-            Message::Maintained(body) => self.open_enclosure(ex && body.enclosure_opened, evidence),
-            Message::MaintenanceFinished(body) => self.open_enclosure(ex && body.enclosure_opened, evidence),
-            Message::Altered(_) | Message::ComponentReplaced(_) if before.state() != ServiceState::InTransit => {
-                self.ex_checked = None;
-            }
+            Message::Maintained(body) => self.repaired(ex && body.enclosure_opened, evidence),
+            Message::MaintenanceFinished(body) => self.repaired(ex && body.enclosure_opened, evidence),
+            Message::Altered(_) | Message::ComponentReplaced(_) => self.ex_checked = None,
+            Message::ComponentTakenOut(body) if body.component.is_some() => self.ex_checked = None,
+            Message::ComponentFitted(body) if body.component.is_some() => self.ex_checked = None,
             Message::OverhaulStarted(body) => {
                 self.ex_checked = None;
                 self.overhaul_without_documents =
@@ -782,11 +781,12 @@ impl Facts {
         }
     }
 
-    fn open_enclosure(&mut self, opened: bool, evidence: Evidence) {
+    /// Any repair voids the pass; an enclosure that was opened must be looked at besides.
+    fn repaired(&mut self, opened: bool, evidence: Evidence) {
+        self.ex_checked = None;
         if opened {
             // The time runs from the first opening that nobody looked at since.
             self.opened.get_or_insert(evidence);
-            self.ex_checked = None;
         }
     }
 
