@@ -741,7 +741,8 @@ impl Facts {
                 });
                 self.went_down_unchecked = (ex && !valid).then_some(evidence);
             }
-            Message::RaisedToSurface(_) => {
+            // What is sent off or received elsewhere came up, even where nobody recorded that.
+            Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_) => {
                 self.went_down = None;
                 self.went_down_unchecked = None;
                 self.ex_checked = None;
@@ -1041,7 +1042,10 @@ impl Facts {
                 }
             }
             ("ROPE", Message::RaisedToSurface(_)) => self.rope_worn = None,
-            ("BELT", Message::RaisedToSurface(_)) => {
+            (
+                "BELT",
+                Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_),
+            ) => {
                 self.belt_went_down_untested = None;
                 self.belt_failed = None;
             }
