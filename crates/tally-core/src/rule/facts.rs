@@ -1031,7 +1031,7 @@ impl Facts {
             }
             ("BELT", Message::Tested(body)) if body.schedule_code == "S-BEL-01" => {
                 let failed = body.result() == CheckResult::Fail;
-                if failed && self.went_down.is_some() {
+                if failed && (self.went_down.is_some() || is_in_service(machine.state())) {
                     self.belt_failed = Some(evidence);
                 }
             }
