@@ -620,11 +620,11 @@ impl Facts {
                 self.first_received.get_or_insert(evidence);
                 if body.into() == ReceivedInto::Mine {
                     self.received = Some(evidence);
-                    self.accepted = None;
-                    self.acceptance_failed = None;
-                    self.taken_on = None;
-                    self.in_use = None;
                 }
+                self.accepted = None;
+                self.acceptance_failed = None;
+                self.taken_on = None;
+                self.in_use = None;
                 self.leave_service();
             }
             Message::AcceptanceChecked(body) => {
@@ -684,7 +684,13 @@ impl Facts {
                 self.take_into_use(evidence);
             }
             Message::Idled(_) => self.idle = Some(evidence),
-            Message::Dispatched(_) | Message::RaisedToSurface(_) | Message::Exported(_) => self.leave_service(),
+            // Full acceptance again before use.
+            Message::Recovered(_) => self.accepted = None,
+            Message::Exported(_) => {
+                self.accepted = None;
+                self.leave_service();
+            }
+            Message::Dispatched(_) | Message::RaisedToSurface(_) => self.leave_service(),
             _ => {}
         }
         if before.state() == ServiceState::Idle && self.idle.is_none() && self.in_use.is_none() {
