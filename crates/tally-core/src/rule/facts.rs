@@ -657,6 +657,7 @@ impl Facts {
             }
             Message::Moved(body) if body.dismantled => {
                 self.installation_accepted = None;
+                self.commissioned_unaccepted = None;
                 self.installed = Some(evidence);
             }
             Message::InstallationAccepted(body) if is_pass(body.result()) => {
