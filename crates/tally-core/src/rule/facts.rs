@@ -12,6 +12,7 @@ use super::known_mark::normal;
 use crate::{
     event::EventKind,
     id::SubjectKind,
+    number::ChainIndex,
     state::{Step, mark::ends},
 };
 
@@ -559,23 +560,26 @@ impl Facts {
                     self.fit(&component.slot, Some(component.clone()), evidence, true);
                 }
             }
-            Message::Enrolled(body) if self.made.is_none() => {
-                self.ex_mark.clone_from(&body.ex_mark);
-                self.ex_cert_no.clone_from(&body.ex_cert_no);
-                self.nameplate.clone_from(&body.nameplate);
-                self.attributes.clone_from(&body.attributes);
-                self.design_life.clone_from(&body.design_life);
-                self.made = Some(evidence);
+            // A further Enrolled changes nothing.
+            Message::Enrolled(body) if step.recorded.candidate.event().chain_index() == ChainIndex::FIRST => {
+                // The maker's facts, where they came first in time, stand over what was only declared.
+                if self.made.is_none() {
+                    self.ex_mark.clone_from(&body.ex_mark);
+                    self.ex_cert_no.clone_from(&body.ex_cert_no);
+                    self.nameplate.clone_from(&body.nameplate);
+                    self.attributes.clone_from(&body.attributes);
+                    self.design_life.clone_from(&body.design_life);
+                    self.made = Some(evidence);
+                    self.name_plate(&body.maker, &body.model, &body.serial);
+                }
                 self.enrolled = true;
-                self.name_plate(&body.maker, &body.model, &body.serial);
                 // What was taken on in service counts as accepted: the rules begin where the record does.
                 if is_in_service(body.state()) || body.state() == ServiceState::Accepted {
                     self.accepted = Some(evidence);
                     self.taken_on = Some(evidence);
                     self.installation_accepted = Some(evidence);
-                }
-                if is_running(body.state()) {
-                    self.in_use = Some(evidence);
+                    self.used_unaccepted = None;
+                    self.commissioned_unaccepted = None;
                 }
             }
             Message::FactoryExit(_) => self.exited = Some(evidence),
