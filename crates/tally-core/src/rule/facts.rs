@@ -987,12 +987,12 @@ impl Facts {
         if !(is_use(step) || is_entry(step)) {
             return;
         }
-        let in_transit = before.state() == ServiceState::InTransit;
-        if in_transit && signer == before.consignee {
+        let of_holder = [&before.holder, &before.user, &before.owner].contains(&&signer);
+        // The dispatch is open until it is received, whatever state an event out of order gave the machine.
+        if !of_holder && signer == before.consignee {
             self.gap.get_or_insert(evidence);
             return;
         }
-        let of_holder = [&before.holder, &before.user, &before.owner].contains(&&signer);
         if !of_holder && signer == self.former_holder {
             self.overlap.get_or_insert(evidence);
         } else if !of_holder && is_role(step, Role::Mine) {
