@@ -974,6 +974,7 @@ impl Facts {
                 self.not_found = None;
                 self.dispatched = None;
             }
+            Message::ReceiptRefused(_) | Message::Exported(_) => self.dispatched = None,
             Message::IdentityLinked(body) if body.verdict() != IdentityVerdict::Unspecified => {
                 breaches.push(Breach::Close { rule: "ID-002", key: None, evidence });
             }
