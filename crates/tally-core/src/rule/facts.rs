@@ -396,6 +396,7 @@ impl Facts {
         self.mention(step, after, evidence, around);
         self.works(step, after, evidence, own);
         self.looked_at(step, after, own, around);
+        self.counted(step, after, own, evidence);
         if !own {
             return breaches;
         }
@@ -779,6 +780,15 @@ impl Facts {
         }
     }
 
+    /// A count of this machine alone, or of those in a mine.
+    fn counted(&mut self, step: &Step<'_>, machine: &Equipment, own: bool, evidence: Evidence) {
+        if let Message::StockChecked(body) = step.body.message()
+            && (own || body.machines.contains(&machine.id))
+        {
+            self.not_found = (!body.found).then_some(evidence);
+        }
+    }
+
     /// A look at the explosion protection that found nothing, at this machine alone or in a round.
     fn looked_at(&mut self, step: &Step<'_>, machine: &Equipment, own: bool, around: &impl Circumstances) {
         if let Message::Inspected(body) = step.body.message()
@@ -969,7 +979,6 @@ impl Facts {
             }
             Message::LeaseEnded(_) => self.lease_unsafe = None,
             Message::OwnershipChanged(body) if body.new_owner == self.strange_user_id => self.strange_user = None,
-            Message::StockChecked(body) => self.not_found = (!body.found).then_some(evidence),
             Message::LostReported(_) | Message::Recovered(_) => {
                 self.not_found = None;
                 self.dispatched = None;
