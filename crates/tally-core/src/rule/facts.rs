@@ -168,6 +168,17 @@ pub struct Unqualified {
     pub evidence: Option<Evidence>,
 }
 
+/// An organisation that used the machine without holding, owning or leasing it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Stranger {
+    /// The organisation, 16-byte id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub organisation: Vec<u8>,
+    /// Its first use.
+    #[prost(message, optional, tag = "2")]
+    pub evidence: Option<Evidence>,
+}
+
 /// A kind of fault that was reported.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct FaultKind {
@@ -313,10 +324,8 @@ pub struct Facts {
     pub overlap: Option<Evidence>,
     #[prost(bytes = "vec", tag = "93")]
     pub former_holder: Vec<u8>,
-    #[prost(message, optional, tag = "94")]
-    pub strange_user: Option<Evidence>,
-    #[prost(bytes = "vec", tag = "95")]
-    pub strange_user_id: Vec<u8>,
+    #[prost(message, repeated, tag = "94")]
+    pub strangers: Vec<Stranger>,
     #[prost(message, optional, tag = "96")]
     pub lease_unsafe: Option<Evidence>,
     #[prost(message, optional, tag = "97")]
@@ -719,7 +728,7 @@ impl Facts {
         self.used_after_failure = None;
         self.commissioned_unaccepted = None;
         self.resumed_unchecked = None;
-        self.strange_user = None;
+        self.strangers.clear();
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave explosion protection alone")]
@@ -967,18 +976,13 @@ impl Facts {
                 if before.holder != signer {
                     self.former_holder.clone_from(&before.holder);
                 }
-                if self.strange_user_id == signer {
-                    self.strange_user = None;
-                }
             }
             Message::LeaseStarted(body) => {
                 self.lease_unsafe = body.safety_agreement.is_none().then_some(evidence);
-                if self.strange_user_id == body.lessee {
-                    self.strange_user = None;
-                }
+                self.strangers.retain(|known| known.organisation != body.lessee);
             }
             Message::LeaseEnded(_) => self.lease_unsafe = None,
-            Message::OwnershipChanged(body) if body.new_owner == self.strange_user_id => self.strange_user = None,
+            Message::OwnershipChanged(body) => self.strangers.retain(|known| known.organisation != body.new_owner),
             Message::LostReported(_) | Message::Recovered(_) => {
                 self.not_found = None;
                 self.dispatched = None;
@@ -1005,9 +1009,13 @@ impl Facts {
         }
         if !of_holder && signer == self.former_holder {
             self.overlap.get_or_insert(evidence);
-        } else if !of_holder && is_role(step, Role::Mine) {
-            self.strange_user = Some(evidence);
-            self.strange_user_id = signer;
+        } else if !of_holder
+            && is_role(step, Role::Mine)
+            // Before the record of an enrolled machine begins nobody is known to hold it.
+            && !before.holder.is_empty()
+            && !self.strangers.iter().any(|known| known.organisation == signer)
+        {
+            push_bounded(&mut self.strangers, Stranger { organisation: signer, evidence: Some(evidence) });
         }
     }
 
