@@ -400,7 +400,7 @@ impl Facts {
         let statement = step.recorded.candidate.statement();
         let own = statement.subject.kind() == SubjectKind::Equipment && statement.subject.id()[..] == after.id[..];
         let evidence = step.evidence();
-        self.note_signer(step, evidence);
+        self.note_signers(step, evidence);
         self.last = Some(evidence);
         self.mention(step, after, evidence, around);
         self.works(step, after, evidence, own);
@@ -427,16 +427,21 @@ impl Facts {
         breaches
     }
 
-    fn note_signer(&mut self, step: &Step<'_>, evidence: Evidence) {
-        let key_id = step.recorded.candidate.event().issuer().as_bytes().to_vec();
-        let organisation = step.signer();
-        if let Some(known) = self.signers.iter_mut().find(|known| known.key_id == key_id) {
-            if known.last.is_none_or(|last| last.recorded_at_us <= evidence.recorded_at_us) {
-                known.last = Some(evidence);
+    /// The issuer, and the hands: these are the persons' keys.
+    fn note_signers(&mut self, step: &Step<'_>, evidence: Evidence) {
+        let event = step.recorded.candidate.event();
+        let hands = event.hands().iter().map(|hand| hand.key_id);
+        for key_id in std::iter::once(event.issuer()).chain(hands) {
+            let (key_id, organisation) = (key_id.as_bytes().to_vec(), step.signer());
+            match self.signers.iter_mut().find(|known| known.key_id == key_id && known.organisation == organisation) {
+                Some(known) => {
+                    if known.last.is_none_or(|last| last.recorded_at_us <= evidence.recorded_at_us) {
+                        known.last = Some(evidence);
+                    }
+                }
+                None => push_bounded(&mut self.signers, SignedBy { key_id, organisation, last: Some(evidence) }),
             }
-            return;
         }
-        push_bounded(&mut self.signers, SignedBy { key_id, organisation, last: Some(evidence) });
     }
 
     /// What stands on another chain and is about this machine.
