@@ -367,14 +367,26 @@ pub enum Breach {
     },
 }
 
+/// Whether somebody who did a piece of work had the certificate that it takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Qualification {
+    /// Somebody had it.
+    Held,
+    /// It had expired.
+    Expired,
+    /// Nobody ever had it.
+    Missing,
+}
+
 /// What a fact needs to know beyond the machine's own events.
 pub trait Circumstances {
     /// Whether the machine's category needs an explosion-proof check.
     fn is_ex_checked(&self, category: &str) -> bool;
     /// Ids of the persons behind the keys that an event names, or the key itself where there is no person.
     fn persons(&self, step: &Step<'_>) -> Vec<Vec<u8>>;
-    /// Kinds of certificate that the work takes and that nobody who did it had: with whether one had expired.
-    fn certificates_lacking(&self, step: &Step<'_>, category: &str) -> Vec<(String, bool)>;
+    /// The kind of certificate that the work takes, and whether somebody who did it had it; `None` where it takes none, or
+    /// where nobody is known to have done it.
+    fn qualification(&self, step: &Step<'_>, category: &str) -> Option<(&'static str, Qualification)>;
     /// What an order does, by its 16-byte id; `None` where it is not on record.
     fn order(&self, id: &[u8]) -> Option<OrderOn>;
     /// Number parameter of a rule in force.
@@ -1154,14 +1166,13 @@ impl Facts {
             }
             _ => {}
         }
-        for (certificate, expired) in around.certificates_lacking(step, &machine.category) {
+        if let Some((certificate, qualification)) = around.qualification(step, &machine.category) {
             self.unqualified.retain(|known| known.certificate != certificate);
-            push_bounded(&mut self.unqualified, Unqualified { certificate, expired, evidence: Some(evidence) });
-        }
-        if let Some(certificate) = super::qualification::certificate_for(step.body.message(), &machine.category)
-            && around.certificates_lacking(step, &machine.category).is_empty()
-        {
-            self.unqualified.retain(|known| known.certificate != certificate);
+            if qualification != Qualification::Held {
+                let expired = qualification == Qualification::Expired;
+                let certificate = certificate.to_owned();
+                push_bounded(&mut self.unqualified, Unqualified { certificate, expired, evidence: Some(evidence) });
+            }
         }
         let late = evidence.recorded_at_us.saturating_sub(evidence.occurred_at_us);
         if kind != EventKind::Enrolled && late > self.late_limit(step, around) {

@@ -12,7 +12,7 @@ use tally_proto::v1::{Equipment, Evidence, Finding, FindingDecision, Mine, Sever
 use super::{
     Legal, by_code,
     conditions::{Answer, Ask, Coming, Held, World, mine_conditions, reach_at},
-    facts::{Breach, Circumstances, Facts, OrderOn},
+    facts::{Breach, Circumstances, Facts, OrderOn, Qualification},
     in_force::InForce,
     mine_facts::MineFacts,
     qualification::certificate_for,
@@ -461,9 +461,9 @@ impl Circumstances for Around<'_> {
         if persons.is_empty() { vec![issuer] } else { persons }
     }
 
-    fn certificates_lacking(&self, step: &Step<'_>, category: &str) -> Vec<(String, bool)> {
-        let Some(wanted) = certificate_for(step.body.message(), category) else { return Vec::new() };
-        let Some(organisation) = self.world.organisation(&step.signer()) else { return Vec::new() };
+    fn qualification(&self, step: &Step<'_>, category: &str) -> Option<(&'static str, Qualification)> {
+        let wanted = certificate_for(step.body.message(), category)?;
+        let organisation = self.world.organisation(&step.signer())?;
         let event = step.recorded.candidate.event();
         let statement = step.recorded.candidate.statement();
         let workers = statement
@@ -472,22 +472,22 @@ impl Circumstances for Around<'_> {
             .map(|key_id| key_id.as_bytes().to_vec())
             .chain(std::iter::once(event.issuer().as_bytes().to_vec()))
             .chain(event.hands().iter().map(|hand| hand.key_id.as_bytes().to_vec()));
-        let (mut known, mut expired) = (false, false);
+        // Nobody signed as a person: that is PER-003's, and no certificate can be asked for.
+        let mut answer = None;
         for key_id in workers {
             let Some(key) = organisation.keys.iter().find(|key| key.key_id == key_id && !key.person_id.is_empty())
             else {
                 continue;
             };
-            known = true;
+            answer = answer.or(Some((wanted, Qualification::Missing)));
             for certificate in key.certificates.iter().filter(|certificate| certificate.kind == wanted) {
                 if step.micros() < ends(certificate.valid_until.as_ref()) {
-                    return Vec::new();
+                    return Some((wanted, Qualification::Held));
                 }
-                expired = true;
+                answer = Some((wanted, Qualification::Expired));
             }
         }
-        // Nobody signed as a person: that is PER-003's, and no certificate can be asked for.
-        if known { vec![(wanted.to_owned(), expired)] } else { Vec::new() }
+        answer
     }
 
     fn order(&self, id: &[u8]) -> Option<OrderOn> {
