@@ -288,8 +288,6 @@ pub struct Facts {
     pub unqualified: Vec<Unqualified>,
     #[prost(message, optional, tag = "55")]
     pub rope_worn: Option<Evidence>,
-    #[prost(message, optional, tag = "56")]
-    pub idle: Option<Evidence>,
     #[prost(message, optional, tag = "57")]
     pub resumed_unchecked: Option<Evidence>,
     #[prost(message, optional, tag = "58")]
@@ -704,18 +702,17 @@ impl Facts {
             }
             Message::Resumed(body) if is_pass(body.result()) => {
                 // 闲置超过6个月: to be looked at before it is used again.
-                let long = self.idle.is_some_and(|idle| evidence.occurred_at_us - idle.occurred_at_us > SIX_MONTHS_US);
-                let looked = self.works.iter().any(|work| {
-                    let since = self.idle.map_or(i64::MAX, |idle| idle.occurred_at_us);
-                    work.done.is_some_and(|done| done.occurred_at_us >= since)
-                });
+                let since_us = before.state_since_us;
+                let long = before.state() == ServiceState::Idle && evidence.occurred_at_us - since_us > SIX_MONTHS_US;
+                let looked = self
+                    .works
+                    .iter()
+                    .any(|work| work.done.is_some_and(|done| done.occurred_at_us >= since_us));
                 if long && !looked {
                     self.resumed_unchecked = Some(evidence);
                 }
-                self.idle = None;
                 self.take_into_use(evidence);
             }
-            Message::Idled(_) => self.idle = Some(evidence),
             // Full acceptance again before use.
             Message::Recovered(_) => self.accepted = None,
             Message::Exported(_) => {
@@ -724,9 +721,6 @@ impl Facts {
             }
             Message::Dispatched(_) | Message::RaisedToSurface(_) => self.leave_service(),
             _ => {}
-        }
-        if before.state() == ServiceState::Idle && self.idle.is_none() && self.in_use.is_none() {
-            self.idle = None;
         }
     }
 
