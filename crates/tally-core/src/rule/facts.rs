@@ -72,6 +72,9 @@ pub struct Fault {
     /// Run although it must stop.
     #[prost(message, optional, tag = "9")]
     pub run_with: Option<Evidence>,
+    /// Confirmed by none but those who put it right: closed, but for what needs another person.
+    #[prost(message, optional, tag = "10")]
+    pub confirmed_by_same: Option<Evidence>,
 }
 
 /// A component in a slot, with when it came.
@@ -921,18 +924,19 @@ impl Facts {
             Message::RectificationConfirmed(body) => {
                 let persons = around.persons(step);
                 let Some(at) = self.faults.iter().position(|fault| fault.id == body.fault_id) else { return };
+                let Some(fault) = self.faults.get_mut(at) else { return };
                 if body.result() == RectificationResult::Reopened {
-                    if let Some(fault) = self.faults.get_mut(at) {
-                        fault.rectified = None;
-                    }
+                    fault.rectified = None;
+                    fault.confirmed_by_same = None;
                     return;
                 }
-                let fault = self.faults.remove(at);
                 let key = body.fault_id.clone();
                 // Whoever put it right does not confirm it: at least one person must be another.
                 if persons.iter().all(|person| fault.rectified_by.contains(person)) && fault.rectified.is_some() {
+                    fault.confirmed_by_same.get_or_insert(evidence);
                     breaches.push(Breach::Open { rule: "FLT-003", key, evidence });
                 } else {
+                    self.faults.remove(at);
                     breaches.push(Breach::Close { rule: "FLT-003", key: Some(key), evidence });
                 }
             }

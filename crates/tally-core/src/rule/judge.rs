@@ -382,6 +382,8 @@ impl Docket {
                     known.until_us == 0 && (&known.rule, &known.key) == (&finding.rule, &finding.key)
                 };
                 match self.findings.iter_mut().find(same) {
+                    // A breach that is repeated stays as it began.
+                    Some(known) if known.since_us < finding.since_us => {}
                     Some(known) => *known = finding,
                     None => self.findings.push(finding),
                 }

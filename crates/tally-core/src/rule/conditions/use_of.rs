@@ -130,7 +130,8 @@ fn belts_and_hoists(ask: &Ask<'_>) {
     } else {
         return;
     };
-    for fault in facts.faults.iter().filter(|fault| words.iter().any(|word| fault.kind.contains(word))) {
+    let open = facts.faults.iter().filter(|fault| fault.confirmed_by_same.is_none());
+    for fault in open.filter(|fault| words.iter().any(|word| fault.kind.contains(word))) {
         ask.say(rule).key(&fault.id).rests_on_any(fault.reported).holds();
     }
     for work in facts.works.iter().filter(|work| work.code == test && work.failed.is_some()) {
