@@ -426,7 +426,7 @@ impl Facts {
         self.arrival(step, before, evidence, around);
         self.explosion_protection(step, after, evidence, around);
         self.parts(step, evidence);
-        self.faults(step, evidence, around, &mut breaches);
+        self.faults(step, before, evidence, around, &mut breaches);
         self.scrapping(step, before, evidence, &mut breaches);
         self.custody(step, before, evidence, around, &mut breaches);
         self.belts(step, after, evidence, around);
@@ -883,7 +883,14 @@ impl Facts {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are about no fault")]
-    fn faults(&mut self, step: &Step<'_>, evidence: Evidence, around: &impl Circumstances, breaches: &mut Vec<Breach>) {
+    fn faults(
+        &mut self,
+        step: &Step<'_>,
+        before: &Equipment,
+        evidence: Evidence,
+        around: &impl Circumstances,
+        breaches: &mut Vec<Breach>,
+    ) {
         match step.body.message() {
             Message::FaultReported(body) => {
                 let within = around.number("FLT-005", "days").saturating_mul(DAY_US);
@@ -942,7 +949,7 @@ impl Facts {
             }
             _ => {}
         }
-        if is_use(step) {
+        if is_run(step, before) {
             for fault in self.faults.iter_mut().filter(|fault| fault.severity == FaultSeverity::Stop as i32) {
                 fault.run_with.get_or_insert(evidence);
             }
@@ -962,7 +969,7 @@ impl Facts {
                     breaches.push(Breach::Open { rule: "SCR-004", key: String::new(), evidence });
                 }
             }
-            _ if self.scrapped.is_some() && (is_use(step) || is_entry(step)) => {
+            _ if self.scrapped.is_some() && (is_run(step, before) || is_entry(step)) => {
                 self.revived.get_or_insert(evidence);
             }
             _ => {}
@@ -1098,8 +1105,7 @@ impl Facts {
     }
 
     fn orders_broken(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence) {
-        let grows = usage_grows(step, before);
-        let used = (is_use(step) && !matches!(step.body.message(), Message::UsageReported(_))) || grows;
+        let used = is_run(step, before);
         let touched = used || is_handled(step);
         for order in &mut self.orders {
             let open = order.until_us == 0 || evidence.occurred_at_us < order.until_us;
@@ -1311,6 +1317,11 @@ fn is_use(step: &Step<'_>) -> bool {
         Message::MaintenanceFinished(body) => is_running(body.next()),
         _ => false,
     }
+}
+
+/// Whether the machine ran: use, but for a report of hours that did not grow.
+fn is_run(step: &Step<'_>, before: &Equipment) -> bool {
+    if step.body.kind() == EventKind::UsageReported { usage_grows(step, before) } else { is_use(step) }
 }
 
 /// Whether the event brings the machine into place: entry, installation, a move.
