@@ -188,7 +188,7 @@ pub struct FaultKind {
     /// Kind.
     #[prost(string, tag = "1")]
     pub kind: String,
-    /// When last: microseconds since 1970 UTC.
+    /// When first: microseconds since 1970 UTC.
     #[prost(int64, tag = "2")]
     pub at_us: i64,
 }
@@ -904,11 +904,10 @@ impl Facts {
                 if again {
                     breaches.push(Breach::Open { rule: "FLT-005", key: body.fault_id.clone(), evidence });
                 }
-                self.fault_kinds.retain(|known| known.kind != body.kind);
-                push_bounded(
-                    &mut self.fault_kinds,
-                    FaultKind { kind: body.kind.clone(), at_us: evidence.occurred_at_us },
-                );
+                if self.fault_kinds.iter().all(|known| known.kind != body.kind) {
+                    let first = FaultKind { kind: body.kind.clone(), at_us: evidence.occurred_at_us };
+                    push_bounded(&mut self.fault_kinds, first);
+                }
                 self.faults.retain(|fault| fault.id != body.fault_id);
                 let fault = Fault {
                     id: body.fault_id.clone(),
