@@ -82,8 +82,7 @@ pub(super) fn covers(ask: &Ask<'_>, mark: &KnownMark, from_us: i64, until_us: i6
             MarkState::Revoked => {
                 let named =
                     change.produced_from.is_some() || change.produced_until.is_some() || !change.serials.is_empty();
-                let hit = hits(change, Some(from_us), serial);
-                if (named && hit) || (!named && from <= from_us) {
+                if from <= from_us || (named && hits(change, Some(from_us), serial)) {
                     stopped = stopped.or(change.evidence);
                 }
             }
