@@ -87,31 +87,19 @@ pub(super) fn covers(ask: &Ask<'_>, mark: &KnownMark, from_us: i64, until_us: i6
                 }
             }
             MarkState::Cancelled if from <= from_us => stopped = stopped.or(change.evidence),
-            MarkState::Suspended if change.stops.contains(&(MarkActivity::Making as i32)) => {
-                if from < until_us {
-                    suspended = Some((from, change.evidence));
-                }
+            MarkState::Suspended if change.stops.contains(&(MarkActivity::Making as i32)) && from <= from_us => {
+                suspended = change.evidence;
             }
-            MarkState::Valid => {
-                if let Some((since, _)) = suspended
-                    && from <= from_us
-                    && since <= from_us
-                {
-                    suspended = None;
-                }
-            }
-            MarkState::Suspended
+            MarkState::Valid if from <= from_us => suspended = None,
+            MarkState::Valid
+            | MarkState::Suspended
             | MarkState::Cancelled
             | MarkState::Expired
             | MarkState::NotYet
             | MarkState::Unspecified => {}
         }
     }
-    if let Some((since, evidence)) = suspended
-        && since <= from_us
-    {
-        stopped = stopped.or(evidence);
-    }
+    stopped = stopped.or(suspended);
     if stopped.is_some() {
         return Coverage { covered: Some(false), evidence: stopped };
     }
