@@ -1162,9 +1162,11 @@ impl Facts {
                 }
             }
             Message::FindingDecided(body) if body.decision() == FindingDecision::Lifted => {
-                if let Some(rule) = super::by_code(&body.rule) {
-                    let key = (!body.key.is_empty()).then(|| body.key.clone());
-                    breaches.push(Breach::Close { rule: rule.code, key, evidence });
+                breaches.extend(lifted(body, evidence));
+                // What the authority decided about is settled; what is done to the seal after that is not.
+                let named = |order: &&mut OrderOn| body.key.is_empty() || order.number == body.key;
+                if body.rule == "ORD-002" {
+                    self.orders.iter_mut().filter(named).filter(|order| order.kind == 2).for_each(|order| order.broken = None);
                 }
             }
             _ => {}
@@ -1211,6 +1213,22 @@ impl Facts {
             }
         }
     }
+}
+
+/// Rules that find breaches: events that are wrong in themselves. A decision closes these; what any other rule finds ends
+/// with the fact.
+const BREACHES: &[&str] = &[
+    "ACC-003", "FLT-003", "FLT-005", "ID-002", "ID-004", "LIFE-002", "LIFE-003", "MARK-009", "PER-003", "PER-004", "SCR-004",
+    "TIME-001", "TIME-005",
+];
+
+/// What the lifting of a finding closes.
+pub(crate) fn lifted(body: &tally_proto::v1::FindingDecided, evidence: Evidence) -> Option<Breach> {
+    let rule = BREACHES.iter().find(|rule| **rule == body.rule)?;
+    let key = (!body.key.is_empty()).then(|| body.key.clone());
+    // Of MARK-009 only what an event is; slots, which are no numbers, follow the part that sits there.
+    let is_event = key.as_ref().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
+    (*rule != "MARK-009" || is_event).then_some(Breach::Close { rule, key, evidence })
 }
 
 /// What an event that opens an order does; `None` for any other event.

@@ -389,8 +389,11 @@ impl Docket {
                 }
             }
             Change::Closed(finding) => {
+                // A breach of the same name may have closed it in the same breath.
                 let same = |known: &&mut Finding| {
-                    known.until_us == 0 && (&known.rule, &known.key) == (&finding.rule, &finding.key)
+                    (&known.rule, &known.key) == (&finding.rule, &finding.key)
+                        && (known.until_us == 0
+                            || (known.since_us, known.until_us) == (finding.since_us, finding.until_us))
                 };
                 match self.findings.iter_mut().find(same) {
                     Some(known) => *known = finding,

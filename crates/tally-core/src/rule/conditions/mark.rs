@@ -1,6 +1,6 @@
 //! MARK-*: the safety mark of a machine. 安标
 
-use tally_proto::v1::{MarkActivity, MarkKind, MarkState, MineSector, ServiceState, Severity};
+use tally_proto::v1::{FindingDecision, MarkActivity, MarkKind, MarkState, MineSector, ServiceState, Severity};
 
 use super::Ask;
 use crate::{
@@ -130,7 +130,11 @@ fn made_in_time(ask: &Ask<'_>, mark: &KnownMark) {
     let left = ask.facts.exited.or(ask.facts.taken_on);
     let (Some(left), Some(made)) = (left, made(ask)) else { return };
     let coverage = covers(ask, mark, made.from_us, made.until_us);
-    if coverage.covered == Some(false) {
+    // A decision of the authority that names the unit ends it; a renewal never does.
+    let lifted = ask.facts.decided.iter().any(|decided| {
+        decided.rule == "MARK-003" && decided.key.is_empty() && decided.decision == FindingDecision::Lifted as i32
+    });
+    if coverage.covered == Some(false) && !lifted {
         let said = ask.say("MARK-003").cause(&ask.state.mark_no).rests_on_any(ask.facts.made).rests_on(left);
         said.rests_on_any(coverage.evidence).holds();
     }
