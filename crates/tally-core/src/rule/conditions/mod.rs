@@ -166,6 +166,7 @@ impl<'a> Ask<'a> {
             orders::judge(&self);
             custody::judge(&self);
             faults::judge(&self);
+            use_of::found(&self);
         }
         let mut held = self.held.into_inner();
         held.sort_by(|left, right| (left.rule.code, &left.key).cmp(&(right.rule.code, &right.key)));

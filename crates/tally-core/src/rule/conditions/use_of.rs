@@ -54,7 +54,12 @@ pub(super) fn judge(ask: &Ask<'_>) {
             ask.say("MON-003").rests_on(received).holds();
         }
     }
-    for decided in facts.decided.iter().filter(|decided| decided.decision == FindingDecision::Found as i32) {
+}
+
+/// What a regulator found stands until it is lifted; it comes last, for where a rule finds the same its words count.
+pub(super) fn found(ask: &Ask<'_>) {
+    let found = ask.facts.decided.iter().filter(|decided| decided.decision == FindingDecision::Found as i32);
+    for decided in found {
         if let Some(rule) = crate::rule::by_code(&decided.rule) {
             ask.say(rule.code).key(&decided.key).rests_on_any(decided.evidence).holds();
         }
