@@ -469,8 +469,8 @@ impl Facts {
                 }
             }
             Message::OrderExtended(_) => {
-                // What the order does, the event that opened it says.
-                if let Some(order) = around.order(&id) {
+                // What the order does, the event that opened it says. A machine that is under it already stays so.
+                if let Some(order) = around.order(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
                     self.put_order(OrderOn { given: Some(evidence), ..order });
                 }
             }
