@@ -196,7 +196,8 @@ impl Case {
                 }
                 let reach = reach_at(Some(state), at_us, world.size(), &mut |_| {});
                 let in_force = world.publications().in_force(at_us, world.size(), &reach);
-                facts.apply(step, &state.id, in_force.number("TIME-005", "per_hour"))
+                let number_of = |id: &[u8]| world.order(id).map(|order| order.number);
+                facts.apply(step, &state.id, in_force.number("TIME-005", "per_hour"), number_of)
             }
         };
         for breach in breaches {

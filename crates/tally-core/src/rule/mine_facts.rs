@@ -52,9 +52,15 @@ pub struct MineFacts {
 
 impl MineFacts {
     /// Moves the facts on by one entry that touches the mine; gives the breaches that the entry is. `per_hour` is how many
-    /// machines one person can look at in an hour.
+    /// machines one person can look at in an hour, `number_of` the number of an order by its id.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are nothing that a mine is found for")]
-    pub fn apply(&mut self, step: &Step<'_>, mine: &[u8], per_hour: i64) -> Vec<Breach> {
+    pub fn apply(
+        &mut self,
+        step: &Step<'_>,
+        mine: &[u8],
+        per_hour: i64,
+        number_of: impl Fn(&[u8]) -> Option<String>,
+    ) -> Vec<Breach> {
         let mut breaches = Vec::new();
         let evidence = step.evidence();
         let subject = step.recorded.candidate.statement().subject;
@@ -64,6 +70,11 @@ impl MineFacts {
             Message::StopUseOrdered(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
             Message::SealedUp(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
             Message::RecallIssued(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
+            Message::OrderExtended(body) if body.mines.iter().any(|named| named == mine) => {
+                if let Some(number) = number_of(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
+                    self.put_number(id, number, evidence);
+                }
+            }
             Message::OrderReceived(body) if body.mine == mine => {
                 for known in self.orders.iter_mut().filter(|known| known.id == id) {
                     known.received = Some(evidence);
@@ -108,10 +119,15 @@ impl MineFacts {
     }
 
     fn put(&mut self, id: Vec<u8>, order: Option<&tally_proto::v1::Order>, given: Evidence) {
-        let Some(order) = order else { return };
+        if let Some(order) = order {
+            self.put_number(id, order.order_no.clone(), given);
+        }
+    }
+
+    fn put_number(&mut self, id: Vec<u8>, number: String, given: Evidence) {
         if self.orders.len() >= LIST_MAX {
             self.orders.remove(0);
         }
-        self.orders.push(OrderToMine { id, number: order.order_no.clone(), given: Some(given), received: None });
+        self.orders.push(OrderToMine { id, number, given: Some(given), received: None });
     }
 }
