@@ -1,8 +1,8 @@
 //! What the rules remember of a mine.
 
-use tally_proto::v1::{Evidence, statement::Body as Message};
+use tally_proto::v1::{Evidence, FindingDecision, statement::Body as Message};
 
-use super::facts::{Breach, DAY_US, Decided, HOUR_US, LIST_MAX};
+use super::facts::{Breach, DAY_US, Decided, HOUR_US, LIST_MAX, lifted};
 use crate::{id::SubjectKind, state::Step};
 
 /// An order that names the mine.
@@ -87,6 +87,9 @@ impl MineFacts {
                 self.uploads.push(Upload { file_kind: body.file_kind.clone(), differences, evidence: Some(evidence) });
             }
             Message::FindingDecided(body) if own => {
+                if body.decision() == FindingDecision::Lifted {
+                    breaches.extend(lifted(body, evidence));
+                }
                 self.decided.retain(|known| (&known.rule, &known.key) != (&body.rule, &body.key));
                 if self.decided.len() >= LIST_MAX {
                     self.decided.remove(0);
