@@ -106,11 +106,14 @@ impl MineFacts {
                 // A round over many machines in no time: more than a person can look at.
                 let span_us = body.finished_us.saturating_sub(body.started_us).clamp(1, DAY_US);
                 let machines = i64::try_from(body.machines.len()).unwrap_or(i64::MAX);
-                let persons = i64::try_from(1.max(
-                    step.recorded.candidate.event().hands().len()
-                        + step.recorded.candidate.statement().performed_by.len(),
-                ))
-                .unwrap_or(1);
+                // Who did it is often also who signs.
+                let event = step.recorded.candidate.event();
+                let hands = event.hands().iter().map(|hand| hand.key_id);
+                let mut helpers: Vec<_> = step.recorded.candidate.statement().performed_by.clone();
+                helpers.extend(hands);
+                helpers.sort_unstable();
+                helpers.dedup();
+                let persons = i64::try_from(helpers.len().max(1)).unwrap_or(1);
                 let most = per_hour.saturating_mul(persons);
                 if machines > most && machines.saturating_mul(HOUR_US) > most.saturating_mul(span_us) {
                     breaches.push(Breach::Open { rule: "TIME-005", key: evidence.position.to_string(), evidence });
