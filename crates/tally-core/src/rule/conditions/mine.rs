@@ -55,5 +55,6 @@ pub fn mine_conditions(mine: &Mine, facts: &MineFacts, world: &dyn World, at_us:
         }
     }
     held.sort_by(|left, right| (left.rule.code, &left.key).cmp(&(right.rule.code, &right.key)));
+    held.dedup_by(|left, right| (left.rule.code, &left.key) == (right.rule.code, &right.key));
     Answer { held, next_us: next_us.get(), coming: Vec::new() }
 }
