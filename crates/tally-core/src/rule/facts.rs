@@ -478,7 +478,7 @@ impl Facts {
             Message::Dismantled(body) => {
                 let fate = body.parts.iter().find(|part| names(part.component.as_ref(), machine));
                 if let Some(part) = fate.filter(|_| statement.subject.id()[..] != machine.id[..])
-                    && part.fate() != Fate::Spare
+                    // A part that was kept as a spare is one once it is appraised.
                     && part.fate() != Fate::Repair
                 {
                     self.discarded = Some(evidence);
