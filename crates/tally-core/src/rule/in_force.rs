@@ -84,7 +84,7 @@ impl Publications {
     pub fn new(mut all: Vec<Published>) -> Self {
         all.sort_by_key(|published| published.evidence.position);
         let mut changes: Vec<i64> =
-            all.iter().flat_map(|published| [published.from_us(), published.until_us(u64::MAX)]).collect();
+            all.iter().map(Published::from_us).chain(all.iter().flat_map(Published::ends_us)).collect();
         changes.retain(|change| *change != i64::MAX);
         changes.sort_unstable();
         changes.dedup();
@@ -101,7 +101,7 @@ impl Publications {
         let epoch = self.changes.partition_point(|change| *change <= at_us);
         // Sizes past the last publication know the same.
         let last = self.all.last().map_or(0, |published| {
-            let withdrawn = self.all.iter().filter_map(|published| published.withdrawn.as_ref());
+            let withdrawn = self.all.iter().flat_map(|published| &published.withdrawals);
             withdrawn.map(|(_, evidence)| evidence.position).fold(published.evidence.position, u64::max) + 1
         });
         let key = (epoch, size.min(last), reach.clone());
