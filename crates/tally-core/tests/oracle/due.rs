@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What an event says of work: under its code, or by its kind; whether it passed.
-fn outcomes(now: &Now<'_>, event: &Seen<'_>) -> Vec<(String, bool)> {
+pub(crate) fn outcomes(now: &Now<'_>, event: &Seen<'_>) -> Vec<(String, bool)> {
     let of = |code: &str, result: CheckResult| match result {
         CheckResult::Fail => vec![(code.to_owned(), false)],
         result if passed(result) => vec![(code.to_owned(), true)],

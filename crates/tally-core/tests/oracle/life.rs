@@ -93,7 +93,9 @@ impl Life {
     /// Lives `steps` steps from a seed.
     pub(crate) fn live(seed: u64, steps: usize) -> Self {
         let mut dice = Dice::new(seed);
-        let kinds = (0..5).map(|_| usize::try_from(dice.below(KINDS.len() as u64)).unwrap()).collect();
+        // Kinds by turns, so that some tens of lives have seen each with each.
+        let offset = seed * 5;
+        let kinds = (0..5).map(|at| usize::try_from((offset + at * (1 + seed % 3)) % KINDS.len() as u64).unwrap()).collect();
         let mut life = Self {
             ledger: SCENE.clone(),
             machines: Vec::new(),
@@ -321,18 +323,19 @@ impl Life {
 
     fn step(&mut self) {
         match self.dice.below(100) {
-            0..=69 => {
+            0..=63 => {
                 let machine = *self.dice.pick(&self.machines.clone());
                 self.machine(machine);
             }
+            64..=69 => self.script(),
             70..=75 => self.round(),
             76..=80 => self.order(),
             81..=85 => self.mark(),
             86..=88 => self.publication(),
-            89..=91 => self.mine(),
-            92 | 93 => self.part(),
-            94 | 95 => self.decide(),
-            96 => self.key(),
+            89 | 90 => self.mine(),
+            91..=93 => self.part(),
+            94..=96 => self.decide(),
+            97 if self.dice.percent(60) => self.key(),
             _ => {
                 let machine = *self.dice.pick(&self.machines.clone());
                 self.amend(machine);
@@ -456,6 +459,61 @@ impl Life {
         self.try_kind(machine, &state, kind);
     }
 
+    /// What follows one another in a machine's life.
+    fn script(&mut self) {
+        use EventKind as Kind;
+        if self.dice.percent(10) {
+            let [part, machine] = [self.machines[0], self.machines[1]];
+            for kind in [Kind::Dismantled, Kind::Noted, Kind::Noted, Kind::ScrapAppraised] {
+                if kind == Kind::Noted {
+                    self.part();
+                    continue;
+                }
+                let subject = if kind == Kind::Dismantled { machine } else { part };
+                let state = self.state(&subject);
+                self.try_kind(subject, &state, kind);
+                self.ledger.now += 5 * HOUR;
+            }
+            return;
+        }
+        let scripts: &[&[Kind]] = &[
+            &[
+                Kind::Received,
+                Kind::AcceptanceChecked,
+                Kind::ExProofChecked,
+                Kind::EnteredMine,
+                Kind::Installed,
+                Kind::InstallationAccepted,
+                Kind::Commissioned,
+            ],
+            &[Kind::Received, Kind::EnteredMine, Kind::Installed, Kind::Commissioned, Kind::UsageReported],
+            &[Kind::ScrapAppraised, Kind::ScrapProposed, Kind::Scrapped, Kind::Dismantled],
+            &[Kind::FaultReported, Kind::Overhauled, Kind::FaultReported, Kind::FaultReported],
+            &[Kind::FaultReported, Kind::Rectified, Kind::RectificationConfirmed, Kind::RectificationConfirmed],
+            &[Kind::Tested, Kind::EnteredMine, Kind::Tested, Kind::RaisedToSurface],
+            &[Kind::UsageReported, Kind::UsageReported, Kind::UsageReported, Kind::Inspected],
+            &[Kind::Resumed, Kind::ComponentTakenOut, Kind::ComponentFitted, Kind::Calibrated],
+            &[Kind::Dispatched, Kind::DutyChanged, Kind::UsageReported, Kind::Received, Kind::Dispatched, Kind::Received],
+            &[Kind::LeaseStarted, Kind::DutyChanged, Kind::LeaseEnded],
+            &[Kind::Idled, Kind::Resumed],
+            &[Kind::MembersChanged, Kind::MembersChanged],
+            &[Kind::FaultReported, Kind::Resumed, Kind::UsageReported, Kind::Rectified],
+        ];
+        let mut script = *self.dice.pick(scripts);
+        let machine = *self.dice.pick(&self.machines.clone());
+        if self.state(&machine).category == "BELT" && self.dice.percent(60) {
+            script = &[Kind::Received, Kind::Tested, Kind::EnteredMine, Kind::Tested, Kind::Installed, Kind::RaisedToSurface];
+        }
+        for kind in script {
+            if self.dice.percent(12) {
+                continue;
+            }
+            let state = self.state(&machine);
+            self.try_kind(machine, &state, *kind);
+            self.ledger.now += self.dice.between(0, 30) * HOUR;
+        }
+    }
+
     fn name_of(id: &[u8]) -> Option<&'static str> {
         let known = ["maker", "dealer", "company", "neighbour", "shop", "late shop", "lessor", "recycler", "partner"];
         known.into_iter().find(|name| organisation(name).as_bytes()[..] == *id)
@@ -474,6 +532,7 @@ impl Life {
 
     #[expect(clippy::too_many_lines, reason = "one arm a kind")]
     fn try_kind(&mut self, machine: SubjectId, state: &Equipment, kind: EventKind) {
+        use EventKind as Kind;
         let Some(known) = self.ledger.admission.equipment(&machine).cloned() else { return };
         let holder = known.holder.and_then(|holder| Self::name_of(holder.as_bytes())).unwrap_or("company");
         let owner = known.owner.and_then(|owner| Self::name_of(owner.as_bytes())).unwrap_or("company");
@@ -520,6 +579,12 @@ impl Life {
                     event_hash: dispatch.event_hash.as_bytes().to_vec(),
                 });
                 body.from_organisation = dispatch.sender.as_bytes().to_vec();
+                if self.dice.percent(50) {
+                    // Received soon, told late: what the sender did meanwhile overlaps.
+                    let own = self.own(&machine);
+                    let index = usize::try_from(dispatch.chain_index.get()).unwrap();
+                    at = own[index].candidate.statement().occurred_at.micros() + HOUR / 2;
+                }
                 let to_mine = who.1 == Role::Mine && self.dice.percent(85);
                 body.into = match who.1 {
                     Role::Mine if to_mine => ReceivedInto::Mine,
@@ -745,16 +810,22 @@ impl Life {
             }
             Message::Countersigned(body) => {
                 who = by_holder;
-                let own = self.own(&machine);
+                // Mostly what lacks a signature, the rarer kinds first.
+                let mut own = self.own(&machine);
+                let lacks = |event: &Recorded| {
+                    let kinds = [Kind::AcceptanceChecked, Kind::InstallationAccepted, Kind::PlateReplaced, Kind::Altered];
+                    kinds.contains(&event.candidate.kind())
+                        && event.findings.contains(&IrregularityKind::SecondSignatureMissing)
+                };
+                if self.dice.percent(70) && own.iter().any(lacks) {
+                    own.retain(lacks);
+                }
                 body.event = Some(event_ref_message(&self.dice.pick(&own).candidate.event().event_ref()));
             }
             Message::LeaseStarted(body) => {
                 who = by_owner;
                 let lessee = *self.dice.pick(&["neighbour", "company"]);
                 body.lessee = organisation(lessee).as_bytes().to_vec();
-                if self.dice.percent(50) {
-                    body.safety_agreement = None;
-                }
                 let draft = self.draft(who, machine, Message::LeaseStarted(body.clone()), at);
                 let draft = Draft { hands: Vec::new(), ..draft }.hand(&format!("{lessee}/zhang"));
                 drop(record(&mut self.ledger, &draft, &[]));
@@ -782,7 +853,10 @@ impl Life {
             Message::MembersChanged(body) => {
                 let model = *self.dice.pick(&["GJC4", "GJG9"]);
                 let member = Component { slot: format!("传感器{model}"), model: model.to_owned(), ..Component::default() };
-                body.added = vec![member];
+                if self.dice.percent(50) {
+                    body.removed = state.members.iter().take(1).cloned().collect();
+                }
+                body.added = if body.removed.is_empty() { vec![member] } else { Vec::new() };
             }
             Message::RecallRemedied(body) => {
                 let recalls: Vec<SubjectId> = self
@@ -837,11 +911,14 @@ impl Life {
         Component { slot: self.slot(), model: model.to_owned(), maker: maker.to_owned(), ..Component::default() }
     }
 
-    /// A part with a chain of its own.
+    /// A part with a chain of its own; mostly the first machine of the life.
     fn some_part(&mut self, but: &SubjectId) -> Option<Component> {
-        let others: Vec<SubjectId> = self.machines.iter().copied().filter(|machine| machine != but).collect();
-        if others.is_empty() || self.dice.percent(30) {
+        let mut others: Vec<SubjectId> = self.machines.iter().copied().filter(|machine| machine != but).collect();
+        if others.is_empty() || self.dice.percent(20) {
             return None;
+        }
+        if self.dice.percent(70) {
+            others.truncate(1);
         }
         let part = *self.dice.pick(&others);
         Some(Component { equipment: part.id().to_vec(), model: "M1".to_owned(), ..Component::default() })
@@ -1155,8 +1232,8 @@ impl Life {
         let by = if name == "metal" { "neighbour" } else { "company" };
         let at = self.happened();
         let from = day_at(at + self.dice.between(-20, 40) * DAY);
-        if self.dice.percent(35) {
-            let differs = self.dice.percent(60);
+        if self.dice.percent(45) {
+            let differs = self.dice.percent(50);
             let difference =
                 UploadDifference { field: "unit".to_owned(), device_code: "D-1".to_owned(), ..UploadDifference::default() };
             let mut body = sample(EventKind::UploadCompared, &Ledger::names("1"));
@@ -1184,7 +1261,7 @@ impl Life {
         if self.machines.len() < 2 {
             return;
         }
-        let part = *self.dice.pick(&self.machines.clone());
+        let part = if self.dice.percent(60) { self.machines[0] } else { *self.dice.pick(&self.machines.clone()) };
         let machine = *self.dice.pick(&self.machines.clone());
         if part == machine {
             return;
@@ -1223,29 +1300,46 @@ impl Life {
     }
 
     fn decide(&mut self) {
-        let machine = *self.dice.pick(&self.machines.clone());
-        let on_mine = self.dice.percent(20);
-        let subject = if on_mine { mine("coal") } else { machine };
-        let own = self.own(&machine);
-        let rules = [
-            "MON-004", "MON-004", "MARK-003", "ORD-002", "FLT-003", "PER-003", "TIME-001", "ACC-003", "TIME-005", "ID-002",
-            "DUE-001", "DATA-002",
+        let subjects = self.subjects();
+        let mut subject = *self.dice.pick(&subjects);
+        // Mostly about something that is found, the rarer the better.
+        let size = u64::try_from(self.ledger.log.len()).unwrap();
+        let world = crate::world::Around::new(&self.ledger.log, size, size);
+        let instant = Instant { as_of: Timestamp::from_micros(self.ledger.now), size };
+        let open_of = |subject: &SubjectId| {
+            let found = tally_core::rule::judge::judge(subject, &self.ledger.touching(subject), instant, &world);
+            let mut open = found.map(|(_, findings)| findings).unwrap_or_default();
+            open.retain(|finding| finding.until_us == 0);
+            open
+        };
+        let mut open = open_of(&subject);
+        let liftable = [
+            "SCR-004", "FLT-005", "TIME-005", "LIFE-002", "LIFE-003", "FLT-003", "ID-002", "MARK-003", "ID-004", "MON-004",
+            "MARK-009", "ORD-002", "PER-004", "ACC-003", "PER-003", "TIME-001",
         ];
-        let key = match self.dice.below(4) {
-            0 => self.dice.pick(&own).candidate.event().chain_index().get().to_string(),
-            1 => "F-1".to_owned(),
-            2 => "令-1".to_owned(),
-            _ => String::new(),
+        if self.dice.percent(70) {
+            let rank = |finding: &Finding| liftable.iter().position(|rule| *rule == finding.rule).unwrap_or(99);
+            let best = subjects.iter().filter_map(|subject| {
+                let least = open_of(subject).iter().map(rank).min()?;
+                Some((least, *subject))
+            });
+            subject = best.min().map_or(subject, |(_, subject)| subject);
+            open = open_of(&subject);
+            open.sort_by_key(rank);
+            open.truncate(1);
+        }
+        let (rule, key, decision) = if open.is_empty() || self.dice.percent(20) {
+            let rule = *self.dice.pick(&["MON-004", "MON-004", "TIME-001", "MARK-003", "FLT-003", "DATA-002"]);
+            let decision = *self.dice.pick(&[FindingDecision::Found, FindingDecision::Found, FindingDecision::Lifted]);
+            (rule.to_owned(), String::new(), decision)
+        } else {
+            let finding = self.dice.pick(&open).clone();
+            let key = if self.dice.percent(75) { finding.key } else { String::new() };
+            let decision = if self.dice.percent(88) { FindingDecision::Lifted } else { FindingDecision::Dismissed };
+            (finding.rule, key, decision)
         };
-        let decision =
-            *self.dice.pick(&[FindingDecision::Found, FindingDecision::Lifted, FindingDecision::Lifted, FindingDecision::Dismissed]);
-        let body = FindingDecided {
-            rule: (*self.dice.pick(&rules)).to_owned(),
-            key,
-            decision: decision as i32,
-            reason: "现场核查".to_owned(),
-            document: None,
-        };
+        let decision = decision as i32;
+        let body = FindingDecided { rule, key, decision, reason: "现场核查".to_owned(), document: None };
         self.tell(("regulator", Role::Regulator), subject, Message::FindingDecided(body));
     }
 

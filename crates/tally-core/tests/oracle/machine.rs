@@ -526,19 +526,16 @@ fn belts_and_hoists(now: &Now<'_>) {
                 now.say("BELT-001", "");
             }
         }
-        // BELT-002: went down after a failure, or failed where it lies.
+        // BELT-002: went down after a failure of whatever was done under the code, or failed a test where it lies.
         let last_left = now.last(leaves);
         let since = now.own().filter(|event| last_left.is_none_or(|left| place(event) > place(left)));
         let mut below = false;
         for event in since {
             let went_down = event.body.kind() == EventKind::EnteredMine;
-            let failed_before = now
-                .own()
-                .filter(|former| place(former) < place(event))
-                .filter_map(test)
-                .filter(|result| passed(*result) || *result == CheckResult::Fail)
-                .last()
-                == Some(CheckResult::Fail);
+            let former = now.events.iter().filter(|former| place(former) < place(event));
+            let outcomes = former.flat_map(|former| due::outcomes(now, former));
+            let failed_before =
+                outcomes.filter(|(code, _)| code == "S-BEL-01").map(|(_, good)| good).last() == Some(false);
             below |= went_down;
             let fails_there = test(event) == Some(CheckResult::Fail) && (below || in_service(event.after.state()));
             if ((went_down && failed_before) || fails_there) && is_underground(now) {
@@ -1214,11 +1211,7 @@ fn breaches(now: &Now<'_>) {
         if event.body.kind() != EventKind::Enrolled && event.recorded.recorded_at.micros() - event.at > limit {
             opens.push(("TIME-001", position));
         }
-        for opened in opens {
-            if !open.contains(&opened) {
-                open.push(opened);
-            }
-        }
+        // What an event closes stood before it: a decision that comes late does not lift its own lateness.
         match event.message() {
             Message::Countersigned(body) => {
                 let index = body.event.as_ref().unwrap().chain_index.to_string();
@@ -1232,6 +1225,11 @@ fn breaches(now: &Now<'_>) {
             }
             Message::IdentityLinked(_) => open.retain(|(rule, _)| *rule != "ID-002"),
             _ => {}
+        }
+        for opened in opens {
+            if !open.contains(&opened) {
+                open.push(opened);
+            }
         }
     }
     // FLT-003. Reading: from the first confirmation by the same hand until another person confirms, or it is lifted.
