@@ -11,6 +11,7 @@ use super::known_mark::normal;
 use crate::{
     event::EventKind,
     id::SubjectKind,
+    number::ChainIndex,
     state::{Step, mark::ends},
 };
 
@@ -32,7 +33,7 @@ pub struct Work {
     /// Done last by a laboratory outside its grant.
     #[prost(message, optional, tag = "4")]
     pub outside_grant: Option<Evidence>,
-    /// Whether whoever did it last is another organisation than the holder.
+    /// Whether another organisation than the holder did it, and it passed.
     #[prost(bool, tag = "5")]
     pub by_third_party: bool,
     /// Whether what failed last must stop at once.
@@ -70,6 +71,9 @@ pub struct Fault {
     /// Run although it must stop.
     #[prost(message, optional, tag = "9")]
     pub run_with: Option<Evidence>,
+    /// Confirmed by none but those who put it right: closed, but for what needs another person.
+    #[prost(message, optional, tag = "10")]
+    pub confirmed_by_same: Option<Evidence>,
 }
 
 /// A component in a slot, with when it came.
@@ -166,13 +170,24 @@ pub struct Unqualified {
     pub evidence: Option<Evidence>,
 }
 
+/// An organisation that used the machine without holding, owning or leasing it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Stranger {
+    /// The organisation, 16-byte id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub organisation: Vec<u8>,
+    /// Its first use.
+    #[prost(message, optional, tag = "2")]
+    pub evidence: Option<Evidence>,
+}
+
 /// A kind of fault that was reported.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct FaultKind {
     /// Kind.
     #[prost(string, tag = "1")]
     pub kind: String,
-    /// When last: microseconds since 1970 UTC.
+    /// When first: microseconds since 1970 UTC.
     #[prost(int64, tag = "2")]
     pub at_us: i64,
 }
@@ -275,8 +290,6 @@ pub struct Facts {
     pub unqualified: Vec<Unqualified>,
     #[prost(message, optional, tag = "55")]
     pub rope_worn: Option<Evidence>,
-    #[prost(message, optional, tag = "56")]
-    pub idle: Option<Evidence>,
     #[prost(message, optional, tag = "57")]
     pub resumed_unchecked: Option<Evidence>,
     #[prost(message, optional, tag = "58")]
@@ -311,10 +324,8 @@ pub struct Facts {
     pub overlap: Option<Evidence>,
     #[prost(bytes = "vec", tag = "93")]
     pub former_holder: Vec<u8>,
-    #[prost(message, optional, tag = "94")]
-    pub strange_user: Option<Evidence>,
-    #[prost(bytes = "vec", tag = "95")]
-    pub strange_user_id: Vec<u8>,
+    #[prost(message, repeated, tag = "94")]
+    pub strangers: Vec<Stranger>,
     #[prost(message, optional, tag = "96")]
     pub lease_unsafe: Option<Evidence>,
     #[prost(message, optional, tag = "97")]
@@ -356,14 +367,26 @@ pub enum Breach {
     },
 }
 
+/// Whether somebody who did a piece of work had the certificate that it takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Qualification {
+    /// Somebody had it.
+    Held,
+    /// It had expired.
+    Expired,
+    /// Nobody ever had it.
+    Missing,
+}
+
 /// What a fact needs to know beyond the machine's own events.
 pub trait Circumstances {
     /// Whether the machine's category needs an explosion-proof check.
     fn is_ex_checked(&self, category: &str) -> bool;
     /// Ids of the persons behind the keys that an event names, or the key itself where there is no person.
     fn persons(&self, step: &Step<'_>) -> Vec<Vec<u8>>;
-    /// Kinds of certificate that the work takes and that nobody who did it had: with whether one had expired.
-    fn certificates_lacking(&self, step: &Step<'_>, category: &str) -> Vec<(String, bool)>;
+    /// The kind of certificate that the work takes, and whether somebody who did it had it; `None` where it takes none, or
+    /// where nobody is known to have done it.
+    fn qualification(&self, step: &Step<'_>, category: &str) -> Option<(&'static str, Qualification)>;
     /// What an order does, by its 16-byte id; `None` where it is not on record.
     fn order(&self, id: &[u8]) -> Option<OrderOn>;
     /// Number parameter of a rule in force.
@@ -389,18 +412,20 @@ impl Facts {
         let statement = step.recorded.candidate.statement();
         let own = statement.subject.kind() == SubjectKind::Equipment && statement.subject.id()[..] == after.id[..];
         let evidence = step.evidence();
-        self.note_signer(step, evidence);
+        self.note_signers(step, evidence);
         self.last = Some(evidence);
         self.mention(step, after, evidence, around);
         self.works(step, after, evidence, own);
+        self.looked_at(step, after, own, around);
+        self.counted(step, after, own, evidence);
         if !own {
             return breaches;
         }
         self.papers(step, evidence);
         self.arrival(step, before, evidence, around);
-        self.explosion_protection(step, before, after, evidence, around);
+        self.explosion_protection(step, after, evidence, around);
         self.parts(step, evidence);
-        self.faults(step, evidence, around, &mut breaches);
+        self.faults(step, before, evidence, around, &mut breaches);
         self.scrapping(step, before, evidence, &mut breaches);
         self.custody(step, before, evidence, around, &mut breaches);
         self.belts(step, after, evidence, around);
@@ -414,16 +439,21 @@ impl Facts {
         breaches
     }
 
-    fn note_signer(&mut self, step: &Step<'_>, evidence: Evidence) {
-        let key_id = step.recorded.candidate.event().issuer().as_bytes().to_vec();
-        let organisation = step.signer();
-        if let Some(known) = self.signers.iter_mut().find(|known| known.key_id == key_id) {
-            if known.last.is_none_or(|last| last.recorded_at_us <= evidence.recorded_at_us) {
-                known.last = Some(evidence);
+    /// The issuer, and the hands: these are the persons' keys.
+    fn note_signers(&mut self, step: &Step<'_>, evidence: Evidence) {
+        let event = step.recorded.candidate.event();
+        let hands = event.hands().iter().map(|hand| hand.key_id);
+        for key_id in std::iter::once(event.issuer()).chain(hands) {
+            let (key_id, organisation) = (key_id.as_bytes().to_vec(), step.signer());
+            match self.signers.iter_mut().find(|known| known.key_id == key_id && known.organisation == organisation) {
+                Some(known) => {
+                    if known.last.is_none_or(|last| last.recorded_at_us <= evidence.recorded_at_us) {
+                        known.last = Some(evidence);
+                    }
+                }
+                None => push_bounded(&mut self.signers, SignedBy { key_id, organisation, last: Some(evidence) }),
             }
-            return;
         }
-        push_bounded(&mut self.signers, SignedBy { key_id, organisation, last: Some(evidence) });
     }
 
     /// What stands on another chain and is about this machine.
@@ -438,8 +468,8 @@ impl Facts {
                 }
             }
             Message::OrderExtended(_) => {
-                // What the order does, the event that opened it says.
-                if let Some(order) = around.order(&id) {
+                // What the order does, the event that opened it says. A machine that is under it already stays so.
+                if let Some(order) = around.order(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
                     self.put_order(OrderOn { given: Some(evidence), ..order });
                 }
             }
@@ -447,7 +477,7 @@ impl Facts {
             Message::Dismantled(body) => {
                 let fate = body.parts.iter().find(|part| names(part.component.as_ref(), machine));
                 if let Some(part) = fate.filter(|_| statement.subject.id()[..] != machine.id[..])
-                    && part.fate() != Fate::Spare
+                    // A part that was kept as a spare is one once it is appraised.
                     && part.fate() != Fate::Repair
                 {
                     self.discarded = Some(evidence);
@@ -482,6 +512,12 @@ impl Facts {
         });
     }
 
+    fn done_with(&mut self, code: &str, evidence: Evidence, result: CheckResult) {
+        if is_pass(result) || result == CheckResult::Fail {
+            self.done(code, evidence, is_pass(result));
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are no scheduled work")]
     fn works(&mut self, step: &Step<'_>, machine: &Equipment, evidence: Evidence, own: bool) {
         match step.body.message() {
@@ -506,13 +542,13 @@ impl Facts {
                 self.resumed_unchecked = None;
             }
             Message::Tested(body) => {
-                let passed = body.result() != CheckResult::Fail;
+                let passed = is_pass(body.result());
                 let by_laboratory = is_role(step, Role::Laboratory);
                 let outside = by_laboratory && is_irregular(step, IrregularityKind::OutsideGrant);
-                self.done(&body.schedule_code, evidence, passed);
-                let by_third_party = step.signer() != machine.holder;
+                self.done_with(&body.schedule_code, evidence, body.result());
+                let by_third_party = passed && step.signer() != machine.holder;
                 self.work(&body.schedule_code, |work| {
-                    work.by_third_party = by_third_party;
+                    work.by_third_party |= by_third_party;
                     work.must_stop = body.stop;
                     work.outside_grant = outside.then_some(evidence);
                 });
@@ -520,10 +556,11 @@ impl Facts {
                     self.ex_overhaul_doubtful = None;
                 }
             }
-            Message::Calibrated(body) => self.done(&body.schedule_code, evidence, body.result() != CheckResult::Fail),
-            Message::ExProofChecked(body) => self.done("~EXPROOF", evidence, body.result() != CheckResult::Fail),
-            Message::AcceptanceChecked(body) => self.done("~ACCEPT", evidence, body.result() != CheckResult::Fail),
-            Message::Overhauled(body) => {
+            Message::Calibrated(body) => self.done_with(&body.schedule_code, evidence, body.result()),
+            Message::ExProofChecked(body) => self.done_with("~EXPROOF", evidence, body.result()),
+            Message::AcceptanceChecked(body) => self.done_with("~ACCEPT", evidence, body.result()),
+            // On the chain of a part the overhaul of its machine is a mention.
+            Message::Overhauled(body) if own => {
                 let passed = matches!(body.conformity(), Conformity::Conforms | Conformity::Modified);
                 self.done("~OVERHAUL", evidence, passed);
                 self.overhauled = Some(evidence);
@@ -550,23 +587,26 @@ impl Facts {
                     self.fit(&component.slot, Some(component.clone()), evidence, true);
                 }
             }
-            Message::Enrolled(body) if self.made.is_none() => {
-                self.ex_mark.clone_from(&body.ex_mark);
-                self.ex_cert_no.clone_from(&body.ex_cert_no);
-                self.nameplate.clone_from(&body.nameplate);
-                self.attributes.clone_from(&body.attributes);
-                self.design_life.clone_from(&body.design_life);
-                self.made = Some(evidence);
+            // A further Enrolled changes nothing.
+            Message::Enrolled(body) if step.recorded.candidate.event().chain_index() == ChainIndex::FIRST => {
+                // The maker's facts, where they came first in time, stand over what was only declared.
+                if self.made.is_none() {
+                    self.ex_mark.clone_from(&body.ex_mark);
+                    self.ex_cert_no.clone_from(&body.ex_cert_no);
+                    self.nameplate.clone_from(&body.nameplate);
+                    self.attributes.clone_from(&body.attributes);
+                    self.design_life.clone_from(&body.design_life);
+                    self.made = Some(evidence);
+                    self.name_plate(&body.maker, &body.model, &body.serial);
+                }
                 self.enrolled = true;
-                self.name_plate(&body.maker, &body.model, &body.serial);
                 // What was taken on in service counts as accepted: the rules begin where the record does.
                 if is_in_service(body.state()) || body.state() == ServiceState::Accepted {
                     self.accepted = Some(evidence);
                     self.taken_on = Some(evidence);
                     self.installation_accepted = Some(evidence);
-                }
-                if is_running(body.state()) {
-                    self.in_use = Some(evidence);
+                    self.used_unaccepted = None;
+                    self.commissioned_unaccepted = None;
                 }
             }
             Message::FactoryExit(_) => self.exited = Some(evidence),
@@ -611,17 +651,17 @@ impl Facts {
                 self.first_received.get_or_insert(evidence);
                 if body.into() == ReceivedInto::Mine {
                     self.received = Some(evidence);
-                    self.accepted = None;
-                    self.acceptance_failed = None;
-                    self.taken_on = None;
-                    self.in_use = None;
                 }
+                self.accepted = None;
+                self.acceptance_failed = None;
+                self.taken_on = None;
+                self.in_use = None;
                 self.leave_service();
             }
             Message::AcceptanceChecked(body) => {
                 if body.result() == CheckResult::Fail {
                     self.acceptance_failed = Some(evidence);
-                } else {
+                } else if is_pass(body.result()) {
                     self.accepted = Some(evidence);
                     self.acceptance_failed = None;
                     self.used_unaccepted = None;
@@ -631,7 +671,8 @@ impl Facts {
                 judge_item(&body.checks, "plate", evidence, &mut self.plate_differs);
                 judge_item(&body.checks, "label", evidence, &mut self.label_differs);
                 judge_item(&body.checks, "ex_cert", evidence, &mut self.ex_cert_missing);
-                self.ex_cert_shown |= has_passed(&body.checks, "ex_cert");
+                self.ex_cert_shown =
+                    self.ex_cert_missing.is_none() && (self.ex_cert_shown || has_passed(&body.checks, "ex_cert"));
             }
             Message::Inspected(body) => {
                 judge_item(&body.items, "plate", evidence, &mut self.plate_differs);
@@ -647,38 +688,39 @@ impl Facts {
             }
             Message::Moved(body) if body.dismantled => {
                 self.installation_accepted = None;
+                self.commissioned_unaccepted = None;
                 self.installed = Some(evidence);
             }
-            Message::InstallationAccepted(body) if body.result() != CheckResult::Fail => {
+            Message::InstallationAccepted(body) if is_pass(body.result()) => {
                 self.installation_accepted = Some(evidence);
                 self.commissioned_unaccepted = None;
             }
             Message::EnteredMine(_) => self.take_into_use(evidence),
-            Message::Commissioned(body) if body.result() != CheckResult::Fail => {
+            Message::Commissioned(body) if is_pass(body.result()) => {
                 if self.installed.is_some() && self.installation_accepted.is_none() {
                     self.commissioned_unaccepted = Some(evidence);
                 }
                 self.take_into_use(evidence);
             }
-            Message::Resumed(body) if body.result() != CheckResult::Fail => {
+            Message::Resumed(body) if is_pass(body.result()) => {
                 // 闲置超过6个月: to be looked at before it is used again.
-                let long = self.idle.is_some_and(|idle| evidence.occurred_at_us - idle.occurred_at_us > SIX_MONTHS_US);
-                let looked = self.works.iter().any(|work| {
-                    let since = self.idle.map_or(i64::MAX, |idle| idle.occurred_at_us);
-                    work.done.is_some_and(|done| done.occurred_at_us >= since)
-                });
+                let since_us = before.state_since_us;
+                let long = before.state() == ServiceState::Idle && evidence.occurred_at_us - since_us > SIX_MONTHS_US;
+                let looked =
+                    self.works.iter().any(|work| work.done.is_some_and(|done| done.occurred_at_us >= since_us));
                 if long && !looked {
                     self.resumed_unchecked = Some(evidence);
                 }
-                self.idle = None;
                 self.take_into_use(evidence);
             }
-            Message::Idled(_) => self.idle = Some(evidence),
-            Message::Dispatched(_) | Message::RaisedToSurface(_) | Message::Exported(_) => self.leave_service(),
+            // Full acceptance again before use.
+            Message::Recovered(_) => self.accepted = None,
+            Message::Exported(_) => {
+                self.accepted = None;
+                self.leave_service();
+            }
+            Message::Dispatched(_) | Message::RaisedToSurface(_) => self.leave_service(),
             _ => {}
-        }
-        if before.state() == ServiceState::Idle && self.idle.is_none() && self.in_use.is_none() {
-            self.idle = None;
         }
     }
 
@@ -697,35 +739,25 @@ impl Facts {
         self.used_after_failure = None;
         self.commissioned_unaccepted = None;
         self.resumed_unchecked = None;
-        self.strange_user = None;
+        self.strangers.clear();
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave explosion protection alone")]
     fn explosion_protection(
         &mut self,
         step: &Step<'_>,
-        before: &Equipment,
         after: &Equipment,
         evidence: Evidence,
         around: &impl Circumstances,
     ) {
         let ex = around.is_ex_checked(&after.category);
         match step.body.message() {
-            Message::ExProofChecked(body) if body.result() != CheckResult::Fail => {
+            Message::ExProofChecked(body) if is_pass(body.result()) => {
                 self.ex_checked = Some(evidence);
                 self.ex_valid_until_us = body.valid_until.as_ref().map_or(0, |day| ends(Some(day)));
                 self.opened = None;
                 // 井下补检: two persons check it where it stands.
                 if self.went_down.is_some() && around.persons(step).len() >= 2 {
-                    self.went_down_unchecked = None;
-                }
-            }
-            Message::Inspected(body)
-                if body.kind() == InspectionKind::Exproof
-                    && body.items.iter().all(|item| item.result() != CheckResult::Fail) =>
-            {
-                self.opened = None;
-                if around.persons(step).len() >= 2 {
                     self.went_down_unchecked = None;
                 }
             }
@@ -741,17 +773,18 @@ impl Facts {
                 });
                 self.went_down_unchecked = (ex && !valid).then_some(evidence);
             }
-            Message::RaisedToSurface(_) => {
+            // What is sent off or received elsewhere came up, even where nobody recorded that.
+            Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_) => {
                 self.went_down = None;
                 self.went_down_unchecked = None;
                 self.ex_checked = None;
                 self.opened = None;
             }
-            Message::Maintained(body) => self.open_enclosure(ex && body.enclosure_opened, evidence),
-            Message::MaintenanceFinished(body) => self.open_enclosure(ex && body.enclosure_opened, evidence),
-            Message::Altered(_) | Message::ComponentReplaced(_) if before.state() != ServiceState::InTransit => {
-                self.ex_checked = None;
-            }
+            Message::Maintained(body) => self.repaired(ex && body.enclosure_opened, evidence),
+            Message::MaintenanceFinished(body) => self.repaired(ex && body.enclosure_opened, evidence),
+            Message::Altered(_) | Message::ComponentReplaced(_) => self.ex_checked = None,
+            Message::ComponentTakenOut(body) if body.component.is_some() => self.ex_checked = None,
+            Message::ComponentFitted(body) if body.component.is_some() => self.ex_checked = None,
             Message::OverhaulStarted(body) => {
                 self.ex_checked = None;
                 self.overhaul_without_documents =
@@ -767,10 +800,35 @@ impl Facts {
         }
     }
 
-    fn open_enclosure(&mut self, opened: bool, evidence: Evidence) {
+    /// A count of this machine alone, or of those in a mine.
+    fn counted(&mut self, step: &Step<'_>, machine: &Equipment, own: bool, evidence: Evidence) {
+        if let Message::StockChecked(body) = step.body.message()
+            && (own || body.machines.contains(&machine.id))
+        {
+            self.not_found = (!body.found).then_some(evidence);
+        }
+    }
+
+    /// A look at the explosion protection that found nothing, at this machine alone or in a round.
+    fn looked_at(&mut self, step: &Step<'_>, machine: &Equipment, own: bool, around: &impl Circumstances) {
+        if let Message::Inspected(body) = step.body.message()
+            && body.kind() == InspectionKind::Exproof
+            && (own || body.machines.contains(&machine.id))
+            && body.items.iter().all(|item| item.result() != CheckResult::Fail)
+        {
+            self.opened = None;
+            if around.persons(step).len() >= 2 {
+                self.went_down_unchecked = None;
+            }
+        }
+    }
+
+    /// Any repair voids the pass; an enclosure that was opened must be looked at besides.
+    fn repaired(&mut self, opened: bool, evidence: Evidence) {
+        self.ex_checked = None;
         if opened {
-            self.opened = Some(evidence);
-            self.ex_checked = None;
+            // The time runs from the first opening that nobody looked at since.
+            self.opened.get_or_insert(evidence);
         }
     }
 
@@ -822,7 +880,14 @@ impl Facts {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are about no fault")]
-    fn faults(&mut self, step: &Step<'_>, evidence: Evidence, around: &impl Circumstances, breaches: &mut Vec<Breach>) {
+    fn faults(
+        &mut self,
+        step: &Step<'_>,
+        before: &Equipment,
+        evidence: Evidence,
+        around: &impl Circumstances,
+        breaches: &mut Vec<Breach>,
+    ) {
         match step.body.message() {
             Message::FaultReported(body) => {
                 let within = around.number("FLT-005", "days").saturating_mul(DAY_US);
@@ -836,11 +901,10 @@ impl Facts {
                 if again {
                     breaches.push(Breach::Open { rule: "FLT-005", key: body.fault_id.clone(), evidence });
                 }
-                self.fault_kinds.retain(|known| known.kind != body.kind);
-                push_bounded(
-                    &mut self.fault_kinds,
-                    FaultKind { kind: body.kind.clone(), at_us: evidence.occurred_at_us },
-                );
+                if self.fault_kinds.iter().all(|known| known.kind != body.kind) {
+                    let first = FaultKind { kind: body.kind.clone(), at_us: evidence.occurred_at_us };
+                    push_bounded(&mut self.fault_kinds, first);
+                }
                 self.faults.retain(|fault| fault.id != body.fault_id);
                 let fault = Fault {
                     id: body.fault_id.clone(),
@@ -863,24 +927,25 @@ impl Facts {
             Message::RectificationConfirmed(body) => {
                 let persons = around.persons(step);
                 let Some(at) = self.faults.iter().position(|fault| fault.id == body.fault_id) else { return };
+                let Some(fault) = self.faults.get_mut(at) else { return };
                 if body.result() == RectificationResult::Reopened {
-                    if let Some(fault) = self.faults.get_mut(at) {
-                        fault.rectified = None;
-                    }
+                    fault.rectified = None;
+                    fault.confirmed_by_same = None;
                     return;
                 }
-                let fault = self.faults.remove(at);
                 let key = body.fault_id.clone();
                 // Whoever put it right does not confirm it: at least one person must be another.
                 if persons.iter().all(|person| fault.rectified_by.contains(person)) && fault.rectified.is_some() {
+                    fault.confirmed_by_same.get_or_insert(evidence);
                     breaches.push(Breach::Open { rule: "FLT-003", key, evidence });
                 } else {
+                    self.faults.remove(at);
                     breaches.push(Breach::Close { rule: "FLT-003", key: Some(key), evidence });
                 }
             }
             _ => {}
         }
-        if is_use(step) {
+        if is_run(step, before) {
             for fault in self.faults.iter_mut().filter(|fault| fault.severity == FaultSeverity::Stop as i32) {
                 fault.run_with.get_or_insert(evidence);
             }
@@ -900,7 +965,7 @@ impl Facts {
                     breaches.push(Breach::Open { rule: "SCR-004", key: String::new(), evidence });
                 }
             }
-            _ if self.scrapped.is_some() && (is_use(step) || is_entry(step)) => {
+            _ if self.scrapped.is_some() && (is_run(step, before) || is_entry(step)) => {
                 self.revived.get_or_insert(evidence);
             }
             _ => {}
@@ -929,23 +994,18 @@ impl Facts {
                 if before.holder != signer {
                     self.former_holder.clone_from(&before.holder);
                 }
-                if self.strange_user_id == signer {
-                    self.strange_user = None;
-                }
             }
             Message::LeaseStarted(body) => {
                 self.lease_unsafe = body.safety_agreement.is_none().then_some(evidence);
-                if self.strange_user_id == body.lessee {
-                    self.strange_user = None;
-                }
+                self.strangers.retain(|known| known.organisation != body.lessee);
             }
             Message::LeaseEnded(_) => self.lease_unsafe = None,
-            Message::OwnershipChanged(body) if body.new_owner == self.strange_user_id => self.strange_user = None,
-            Message::StockChecked(body) => self.not_found = (!body.found).then_some(evidence),
+            Message::OwnershipChanged(body) => self.strangers.retain(|known| known.organisation != body.new_owner),
             Message::LostReported(_) | Message::Recovered(_) => {
                 self.not_found = None;
                 self.dispatched = None;
             }
+            Message::ReceiptRefused(_) | Message::Exported(_) => self.dispatched = None,
             Message::IdentityLinked(body) if body.verdict() != IdentityVerdict::Unspecified => {
                 breaches.push(Breach::Close { rule: "ID-002", key: None, evidence });
             }
@@ -959,17 +1019,21 @@ impl Facts {
         if !(is_use(step) || is_entry(step)) {
             return;
         }
-        let in_transit = before.state() == ServiceState::InTransit;
-        if in_transit && signer == before.consignee {
+        let of_holder = [&before.holder, &before.user, &before.owner].contains(&&signer);
+        // The dispatch is open until it is received, whatever state an event out of order gave the machine.
+        if !of_holder && signer == before.consignee {
             self.gap.get_or_insert(evidence);
             return;
         }
-        let of_holder = [&before.holder, &before.user, &before.owner].contains(&&signer);
         if !of_holder && signer == self.former_holder {
             self.overlap.get_or_insert(evidence);
-        } else if !of_holder && is_role(step, Role::Mine) {
-            self.strange_user = Some(evidence);
-            self.strange_user_id = signer;
+        } else if !of_holder
+            && is_role(step, Role::Mine)
+            // Before the record of an enrolled machine begins nobody is known to hold it.
+            && !before.holder.is_empty()
+            && !self.strangers.iter().any(|known| known.organisation == signer)
+        {
+            push_bounded(&mut self.strangers, Stranger { organisation: signer, evidence: Some(evidence) });
         }
     }
 
@@ -1006,7 +1070,7 @@ impl Facts {
         match (machine.category.as_str(), step.body.message()) {
             ("BELT", Message::EnteredMine(_)) => {
                 let test = self.works.iter().find(|work| work.code == "S-BEL-01");
-                let passed = test.is_some_and(|test| test.done.is_some() && test.by_third_party);
+                let passed = test.is_some_and(|test| test.by_third_party);
                 self.belt_went_down_untested = (!passed).then_some(evidence);
                 if test.is_some_and(|test| test.failed.is_some()) {
                     self.belt_failed = Some(evidence);
@@ -1014,7 +1078,7 @@ impl Facts {
             }
             ("BELT", Message::Tested(body)) if body.schedule_code == "S-BEL-01" => {
                 let failed = body.result() == CheckResult::Fail;
-                if failed && self.went_down.is_some() {
+                if failed && (self.went_down.is_some() || is_in_service(machine.state())) {
                     self.belt_failed = Some(evidence);
                 }
             }
@@ -1025,7 +1089,10 @@ impl Facts {
                 }
             }
             ("ROPE", Message::RaisedToSurface(_)) => self.rope_worn = None,
-            ("BELT", Message::RaisedToSurface(_)) => {
+            (
+                "BELT",
+                Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_),
+            ) => {
                 self.belt_went_down_untested = None;
                 self.belt_failed = None;
             }
@@ -1034,8 +1101,7 @@ impl Facts {
     }
 
     fn orders_broken(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence) {
-        let grows = usage_grows(step, before);
-        let used = (is_use(step) && !matches!(step.body.message(), Message::UsageReported(_))) || grows;
+        let used = is_run(step, before);
         let touched = used || is_handled(step);
         for order in &mut self.orders {
             let open = order.until_us == 0 || evidence.occurred_at_us < order.until_us;
@@ -1049,7 +1115,7 @@ impl Facts {
             }
         }
         if let Message::RecallRemedied(body) = step.body.message()
-            && body.result() != CheckResult::Fail
+            && is_pass(body.result())
         {
             self.orders.retain(|order| order.id != body.recall);
         }
@@ -1093,21 +1159,26 @@ impl Facts {
                 }
             }
             Message::FindingDecided(body) if body.decision() == FindingDecision::Lifted => {
-                if let Some(rule) = super::by_code(&body.rule) {
-                    let key = (!body.key.is_empty()).then(|| body.key.clone());
-                    breaches.push(Breach::Close { rule: rule.code, key, evidence });
+                breaches.extend(lifted(body, evidence));
+                // What the authority decided about is settled; what is done to the seal after that is not.
+                let named = |order: &&mut OrderOn| body.key.is_empty() || order.number == body.key;
+                if body.rule == "ORD-002" {
+                    self.orders
+                        .iter_mut()
+                        .filter(named)
+                        .filter(|order| order.kind == 2)
+                        .for_each(|order| order.broken = None);
                 }
             }
             _ => {}
         }
-        for (certificate, expired) in around.certificates_lacking(step, &machine.category) {
+        if let Some((certificate, qualification)) = around.qualification(step, &machine.category) {
             self.unqualified.retain(|known| known.certificate != certificate);
-            push_bounded(&mut self.unqualified, Unqualified { certificate, expired, evidence: Some(evidence) });
-        }
-        if let Some(certificate) = super::qualification::certificate_for(step.body.message(), &machine.category)
-            && around.certificates_lacking(step, &machine.category).is_empty()
-        {
-            self.unqualified.retain(|known| known.certificate != certificate);
+            if qualification != Qualification::Held {
+                let expired = qualification == Qualification::Expired;
+                let certificate = certificate.to_owned();
+                push_bounded(&mut self.unqualified, Unqualified { certificate, expired, evidence: Some(evidence) });
+            }
         }
         let late = evidence.recorded_at_us.saturating_sub(evidence.occurred_at_us);
         if kind != EventKind::Enrolled && late > self.late_limit(step, around) {
@@ -1145,6 +1216,22 @@ impl Facts {
     }
 }
 
+/// Rules that find breaches: events that are wrong in themselves. A decision closes these; what any other rule finds ends
+/// with the fact.
+const BREACHES: &[&str] = &[
+    "ACC-003", "FLT-003", "FLT-005", "ID-002", "ID-004", "LIFE-002", "LIFE-003", "MARK-009", "PER-003", "PER-004",
+    "SCR-004", "TIME-001", "TIME-005",
+];
+
+/// What the lifting of a finding closes.
+pub(crate) fn lifted(body: &tally_proto::v1::FindingDecided, evidence: Evidence) -> Option<Breach> {
+    let rule = BREACHES.iter().find(|rule| **rule == body.rule)?;
+    let key = (!body.key.is_empty()).then(|| body.key.clone());
+    // Of MARK-009 only what an event is; slots, which are no numbers, follow the part that sits there.
+    let is_event = key.as_ref().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
+    (*rule != "MARK-009" || is_event).then_some(Breach::Close { rule, key, evidence })
+}
+
 /// What an event that opens an order does; `None` for any other event.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds open no order")]
 pub fn order_of(step: &Step<'_>) -> Option<OrderOn> {
@@ -1165,6 +1252,11 @@ pub fn order_of(step: &Step<'_>) -> Option<OrderOn> {
         interim,
         broken: None,
     })
+}
+
+/// Whether an outcome is a pass; "not applicable" is neither a pass nor a failure.
+pub(crate) fn is_pass(result: CheckResult) -> bool {
+    matches!(result, CheckResult::Pass | CheckResult::Conditional)
 }
 
 /// A second, in the unit of the ledger.
@@ -1216,7 +1308,7 @@ fn judge_item(items: &[CheckItem], code: &str, evidence: Evidence, differs: &mut
 }
 
 fn has_passed(items: &[CheckItem], code: &str) -> bool {
-    items.iter().any(|item| item.code == code && item.result() == CheckResult::Pass)
+    items.iter().find(|item| item.code == code).is_some_and(|item| is_pass(item.result()))
 }
 
 fn names(component: Option<&Component>, machine: &Equipment) -> bool {
@@ -1237,12 +1329,17 @@ pub(crate) fn is_role(step: &Step<'_>, role: Role) -> bool {
 /// Whether the event is use: taking into use, changing over, running hours.
 fn is_use(step: &Step<'_>) -> bool {
     match step.body.message() {
-        Message::Commissioned(body) => body.result() != CheckResult::Fail,
-        Message::Resumed(body) => body.result() != CheckResult::Fail,
+        Message::Commissioned(body) => is_pass(body.result()),
+        Message::Resumed(body) => is_pass(body.result()),
         Message::DutyChanged(_) | Message::UsageReported(_) => true,
         Message::MaintenanceFinished(body) => is_running(body.next()),
         _ => false,
     }
+}
+
+/// Whether the machine ran: use, but for a report of hours that did not grow.
+fn is_run(step: &Step<'_>, before: &Equipment) -> bool {
+    if step.body.kind() == EventKind::UsageReported { usage_grows(step, before) } else { is_use(step) }
 }
 
 /// Whether the event brings the machine into place: entry, installation, a move.

@@ -89,12 +89,12 @@ impl Publications {
     pub fn new(mut all: Vec<Published>) -> Self {
         all.sort_by_key(|published| published.evidence.position);
         let mut changes: Vec<i64> =
-            all.iter().flat_map(|published| [published.from_us(), published.until_us(u64::MAX)]).collect();
+            all.iter().map(Published::from_us).chain(all.iter().flat_map(Published::ends_us)).collect();
         changes.retain(|change| *change != i64::MAX);
         changes.sort_unstable();
         changes.dedup();
         let published = all.iter().map(|published| published.evidence.position);
-        let withdrawn = all.iter().filter_map(|published| published.withdrawn.as_ref());
+        let withdrawn = all.iter().flat_map(|published| &published.withdrawals);
         let size = published.chain(withdrawn.map(|(_, evidence)| evidence.position)).max().map_or(0, |last| last + 1);
         Self { all, changes, size, known: Mutex::default() }
     }

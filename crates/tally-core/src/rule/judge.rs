@@ -11,7 +11,7 @@ use tally_proto::v1::{Equipment, Evidence, Finding, FindingDecision, Mine, Sever
 use super::{
     Legal, by_code,
     conditions::{Answer, Ask, Coming, Held, World, mine_conditions, reach_at},
-    facts::{Breach, Circumstances, Facts, OrderOn},
+    facts::{Breach, Circumstances, Facts, OrderOn, Qualification},
     in_force::InForce,
     mine_facts::MineFacts,
     qualification::certificate_for,
@@ -184,7 +184,7 @@ impl Case {
 
     /// Lets time pass up to and including `to_us`.
     pub fn advance(&mut self, world: &dyn World, to_us: i64, changes: &mut Vec<Change>) {
-        while self.next_us <= to_us {
+        while self.next_us <= to_us && self.next_us != i64::MAX {
             let at_us = self.next_us;
             self.judge_at(world, at_us, None, changes);
             // A question that asks for an instant that is reached already would never end.
@@ -211,7 +211,8 @@ impl Case {
                 }
                 let reach = reach_at(Some(state), at_us, world.size(), &mut |_| {});
                 let in_force = world.publications().in_force(at_us, world.size(), &reach);
-                facts.apply(step, &state.id, in_force.number("TIME-005", "per_hour"))
+                let number_of = |id: &[u8]| world.order(id).map(|order| order.number);
+                facts.apply(step, &state.id, in_force.number("TIME-005", "per_hour"), number_of)
             }
         };
         for breach in breaches {
@@ -405,13 +406,18 @@ impl Docket {
                     known.until_us == 0 && (&known.rule, &known.key) == (&finding.rule, &finding.key)
                 };
                 match self.findings.iter_mut().find(same) {
+                    // A breach that is repeated stays as it began.
+                    Some(known) if known.since_us < finding.since_us => {}
                     Some(known) => *known = finding,
                     None => self.findings.push(finding),
                 }
             }
             Change::Closed(finding) => {
+                // A breach of the same name may have closed it in the same breath.
                 let same = |known: &&mut Finding| {
-                    known.until_us == 0 && (&known.rule, &known.key) == (&finding.rule, &finding.key)
+                    (&known.rule, &known.key) == (&finding.rule, &finding.key)
+                        && (known.until_us == 0
+                            || (known.since_us, known.until_us) == (finding.since_us, finding.until_us))
                 };
                 match self.findings.iter_mut().find(same) {
                     Some(known) => *known = finding,
@@ -498,9 +504,9 @@ impl Circumstances for Around<'_> {
         if persons.is_empty() { vec![issuer] } else { persons }
     }
 
-    fn certificates_lacking(&self, step: &Step<'_>, category: &str) -> Vec<(String, bool)> {
-        let Some(wanted) = certificate_for(step.body.message(), category) else { return Vec::new() };
-        let Some(organisation) = self.world.organisation(&step.signer()) else { return Vec::new() };
+    fn qualification(&self, step: &Step<'_>, category: &str) -> Option<(&'static str, Qualification)> {
+        let wanted = certificate_for(step.body.message(), category)?;
+        let organisation = self.world.organisation(&step.signer())?;
         let event = step.recorded.candidate.event();
         let statement = step.recorded.candidate.statement();
         let workers = statement
@@ -509,22 +515,22 @@ impl Circumstances for Around<'_> {
             .map(|key_id| key_id.as_bytes().to_vec())
             .chain(std::iter::once(event.issuer().as_bytes().to_vec()))
             .chain(event.hands().iter().map(|hand| hand.key_id.as_bytes().to_vec()));
-        let (mut known, mut expired) = (false, false);
+        // Nobody signed as a person: that is PER-003's, and no certificate can be asked for.
+        let mut answer = None;
         for key_id in workers {
             let Some(key) = organisation.keys.iter().find(|key| key.key_id == key_id && !key.person_id.is_empty())
             else {
                 continue;
             };
-            known = true;
+            answer = answer.or(Some((wanted, Qualification::Missing)));
             for certificate in key.certificates.iter().filter(|certificate| certificate.kind == wanted) {
                 if step.micros() < ends(certificate.valid_until.as_ref()) {
-                    return Vec::new();
+                    return Some((wanted, Qualification::Held));
                 }
-                expired = true;
+                answer = Some((wanted, Qualification::Expired));
             }
         }
-        // Nobody signed as a person: that is PER-003's, and no certificate can be asked for.
-        if known { vec![(wanted.to_owned(), expired)] } else { Vec::new() }
+        answer
     }
 
     fn order(&self, id: &[u8]) -> Option<OrderOn> {

@@ -1,8 +1,8 @@
 //! What the rules remember of a mine.
 
-use tally_proto::v1::{Evidence, statement::Body as Message};
+use tally_proto::v1::{Evidence, FindingDecision, statement::Body as Message};
 
-use super::facts::{Breach, DAY_US, Decided, HOUR_US, LIST_MAX};
+use super::facts::{Breach, DAY_US, Decided, HOUR_US, LIST_MAX, lifted};
 use crate::{id::SubjectKind, state::Step};
 
 /// An order that names the mine.
@@ -52,9 +52,15 @@ pub struct MineFacts {
 
 impl MineFacts {
     /// Moves the facts on by one entry that touches the mine; gives the breaches that the entry is. `per_hour` is how many
-    /// machines one person can look at in an hour.
+    /// machines one person can look at in an hour, `number_of` the number of an order by its id.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are nothing that a mine is found for")]
-    pub fn apply(&mut self, step: &Step<'_>, mine: &[u8], per_hour: i64) -> Vec<Breach> {
+    pub fn apply(
+        &mut self,
+        step: &Step<'_>,
+        mine: &[u8],
+        per_hour: i64,
+        number_of: impl Fn(&[u8]) -> Option<String>,
+    ) -> Vec<Breach> {
         let mut breaches = Vec::new();
         let evidence = step.evidence();
         let subject = step.recorded.candidate.statement().subject;
@@ -64,6 +70,11 @@ impl MineFacts {
             Message::StopUseOrdered(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
             Message::SealedUp(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
             Message::RecallIssued(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
+            Message::OrderExtended(body) if body.mines.iter().any(|named| named == mine) => {
+                if let Some(number) = number_of(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
+                    self.put_number(id, number, evidence);
+                }
+            }
             Message::OrderReceived(body) if body.mine == mine => {
                 for known in self.orders.iter_mut().filter(|known| known.id == id) {
                     known.received = Some(evidence);
@@ -76,6 +87,9 @@ impl MineFacts {
                 self.uploads.push(Upload { file_kind: body.file_kind.clone(), differences, evidence: Some(evidence) });
             }
             Message::FindingDecided(body) if own => {
+                if body.decision() == FindingDecision::Lifted {
+                    breaches.extend(lifted(body, evidence));
+                }
                 self.decided.retain(|known| (&known.rule, &known.key) != (&body.rule, &body.key));
                 if self.decided.len() >= LIST_MAX {
                     self.decided.remove(0);
@@ -92,11 +106,14 @@ impl MineFacts {
                 // A round over many machines in no time: more than a person can look at.
                 let span_us = body.finished_us.saturating_sub(body.started_us).clamp(1, DAY_US);
                 let machines = i64::try_from(body.machines.len()).unwrap_or(i64::MAX);
-                let persons = i64::try_from(1.max(
-                    step.recorded.candidate.event().hands().len()
-                        + step.recorded.candidate.statement().performed_by.len(),
-                ))
-                .unwrap_or(1);
+                // Who did it is often also who signs.
+                let event = step.recorded.candidate.event();
+                let hands = event.hands().iter().map(|hand| hand.key_id);
+                let mut helpers: Vec<_> = step.recorded.candidate.statement().performed_by.clone();
+                helpers.extend(hands);
+                helpers.sort_unstable();
+                helpers.dedup();
+                let persons = i64::try_from(helpers.len().max(1)).unwrap_or(1);
                 let most = per_hour.saturating_mul(persons);
                 if machines > most && machines.saturating_mul(HOUR_US) > most.saturating_mul(span_us) {
                     breaches.push(Breach::Open { rule: "TIME-005", key: evidence.position.to_string(), evidence });
@@ -108,10 +125,15 @@ impl MineFacts {
     }
 
     fn put(&mut self, id: Vec<u8>, order: Option<&tally_proto::v1::Order>, given: Evidence) {
-        let Some(order) = order else { return };
+        if let Some(order) = order {
+            self.put_number(id, order.order_no.clone(), given);
+        }
+    }
+
+    fn put_number(&mut self, id: Vec<u8>, number: String, given: Evidence) {
         if self.orders.len() >= LIST_MAX {
             self.orders.remove(0);
         }
-        self.orders.push(OrderToMine { id, number: order.order_no.clone(), given: Some(given), received: None });
+        self.orders.push(OrderToMine { id, number, given: Some(given), received: None });
     }
 }

@@ -171,6 +171,7 @@ fn identity(state: &mut Equipment, step: &Step<'_>, later: bool) {
             state.owner = step.signer();
             state.holder = step.signer();
             state.members.clone_from(&body.members);
+            state.mark_no.clone_from(&body.mark_no);
         }
         Message::LotSplit(body) if !later => {
             state.identity_kind = IdentityKind::Lot as i32;

@@ -21,8 +21,10 @@ pub struct Published {
     pub body: Message,
     /// What it rests on.
     pub evidence: Evidence,
-    /// First day without it, and what that rests on.
+    /// First day without it, and what that rests on; the last word counts.
     pub withdrawn: Option<(Day, Evidence)>,
+    /// Every such word, in order: at an older size an earlier one counts.
+    pub withdrawals: Vec<(Day, Evidence)>,
 }
 
 /// The state of a publication at `instant`; `None` where it was not published then.
@@ -34,7 +36,8 @@ pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Optio
         }
         match (step.body.message(), &mut state) {
             (Message::PublicationWithdrawn(body), Some(state)) => {
-                state.withdrawn = body.from.map(|from| (from, step.evidence()));
+                state.withdrawals.extend(body.from.map(|from| (from, step.evidence())));
+                state.withdrawn = state.withdrawals.last().copied();
             }
             (message, None) => state = published(&step, message),
             _ => {}
@@ -60,6 +63,7 @@ fn published(step: &Step<'_>, message: &Message) -> Option<Published> {
         body: message.clone(),
         evidence: step.evidence(),
         withdrawn: None,
+        withdrawals: Vec::new(),
     })
 }
 
@@ -82,10 +86,13 @@ impl Published {
 
     /// From when it counts no more; the greatest there is where it was not withdrawn.
     pub fn until_us(&self, size: u64) -> i64 {
-        match &self.withdrawn {
-            Some((day, evidence)) if evidence.position < size => starts(Some(day)),
-            Some(_) | None => i64::MAX,
-        }
+        let known = self.withdrawals.iter().rfind(|(_, evidence)| evidence.position < size);
+        known.map_or(i64::MAX, |(day, _)| starts(Some(day)))
+    }
+
+    /// Every instant from which it was ever said to count no more.
+    pub fn ends_us(&self) -> impl Iterator<Item = i64> {
+        self.withdrawals.iter().map(|(day, _)| starts(Some(day)))
     }
 
     /// How near it is to where the question is asked: 0 for the nation, greater the nearer; `None` where it does not

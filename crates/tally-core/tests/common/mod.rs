@@ -302,7 +302,8 @@ impl Ledger {
         }
     }
 
-    fn record(&mut self, candidate: Candidate, findings: Findings) -> Recorded {
+    /// Seals a candidate that was admitted.
+    pub(crate) fn record(&mut self, candidate: Candidate, findings: Findings) -> Recorded {
         let position = LogPosition::new(u64::try_from(self.log.len()).unwrap()).unwrap();
         self.now += 60_000_000;
         let recorded_at = Timestamp::from_micros(self.now);
@@ -356,17 +357,22 @@ impl Ledger {
             match self.judge(&candidate, &members) {
                 Ok(findings) => recorded.push(self.record(candidate, findings.unwrap_or_default())),
                 Err(refusal) => {
-                    self.admission.roll_back(mark);
-                    for undone in self.log.drain(length..) {
-                        drop(self.known.0.get_mut(&undone.candidate.statement().subject).and_then(Vec::pop));
-                    }
-                    self.now = now;
+                    self.undo(mark, length, now);
                     return Err(refusal);
                 }
             }
         }
         self.admission.commit();
         Ok(recorded)
+    }
+
+    /// Takes back what was sealed since a mark.
+    pub(crate) fn undo(&mut self, mark: tally_core::admission::Mark, length: usize, now: i64) {
+        self.admission.roll_back(mark);
+        for undone in self.log.drain(length..) {
+            drop(self.known.0.get_mut(&undone.candidate.statement().subject).and_then(Vec::pop));
+        }
+        self.now = now;
     }
 
     /// Sends a set of drafts.

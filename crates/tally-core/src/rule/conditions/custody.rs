@@ -13,7 +13,7 @@ pub(super) fn judge(ask: &Ask<'_>) {
         let limit_us = ask.number("CUS-003", "days").saturating_mul(DAY_US);
         ask.say("CUS-003").rests_on(dispatched).holds_from(dispatched.occurred_at_us.saturating_add(limit_us));
     }
-    ask.holds_since("CUS-004", facts.strange_user);
+    ask.holds_since("CUS-004", facts.strangers.first().and_then(|stranger| stranger.evidence));
     ask.holds_since("CUS-005", facts.lease_unsafe);
     ask.holds_since("CUS-006", facts.not_found);
     for signer in &facts.signers {

@@ -115,6 +115,13 @@ fn overdue(ask: &Ask<'_>, row: &ScheduleRow) {
             }
             return;
         }
+        // Ropes are tested before they are hung; what ages is not done before.
+        FirstDue::Installed if done.is_none() && !before_record && row.work() != ScheduledWork::Replace => {
+            if facts.installed.is_some() {
+                say(facts.installed).holds();
+            }
+            return;
+        }
         FirstDue::BeforeEntry
         | FirstDue::BeforeCommissioning
         | FirstDue::InUse

@@ -13,7 +13,7 @@ pub(super) fn judge(ask: &Ask<'_>) {
     if ask.is_gone() {
         return;
     }
-    for fault in &ask.facts.faults {
+    for fault in ask.facts.faults.iter().filter(|fault| fault.confirmed_by_same.is_none()) {
         let Some(reported) = fault.reported else { continue };
         let days = match FaultSeverity::try_from(fault.severity) {
             Ok(FaultSeverity::Stop) => "days_stop",

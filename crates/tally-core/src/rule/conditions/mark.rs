@@ -1,6 +1,6 @@
 //! MARK-*: the safety mark of a machine. 安标
 
-use tally_proto::v1::{MarkActivity, MarkKind, MarkState, MineSector, ServiceState, Severity};
+use tally_proto::v1::{FindingDecision, MarkActivity, MarkKind, MarkState, MineSector, ServiceState, Severity};
 
 use super::Ask;
 use crate::{
@@ -51,6 +51,11 @@ pub(super) fn judge(ask: &Ask<'_>) {
         components(ask, &mark, version);
         scope(ask, version);
         joined(ask, version);
+    } else if made(ask).is_none()
+        && let Some(version) = mark.version_on(i64::MAX, |evidence| ask.counts(evidence))
+    {
+        // An assembly has no day of manufacture: what may be joined, the last certificate says.
+        joined(ask, version);
     }
     batch_and_trial(ask, &mark);
     label(ask, &mark);
@@ -82,37 +87,24 @@ pub(in crate::rule) fn covers(ask: &Ask<'_>, mark: &KnownMark, from_us: i64, unt
             MarkState::Revoked => {
                 let named =
                     change.produced_from.is_some() || change.produced_until.is_some() || !change.serials.is_empty();
-                let hit = hits(change, Some(from_us), serial);
-                if (named && hit) || (!named && from <= from_us) {
+                if from <= from_us || (named && hits(change, Some(from_us), serial)) {
                     stopped = stopped.or(change.evidence);
                 }
             }
             MarkState::Cancelled if from <= from_us => stopped = stopped.or(change.evidence),
-            MarkState::Suspended if change.stops.contains(&(MarkActivity::Making as i32)) => {
-                if from < until_us {
-                    suspended = Some((from, change.evidence));
-                }
+            MarkState::Suspended if change.stops.contains(&(MarkActivity::Making as i32)) && from <= from_us => {
+                suspended = change.evidence;
             }
-            MarkState::Valid => {
-                if let Some((since, _)) = suspended
-                    && from <= from_us
-                    && since <= from_us
-                {
-                    suspended = None;
-                }
-            }
-            MarkState::Suspended
+            MarkState::Valid if from <= from_us => suspended = None,
+            MarkState::Valid
+            | MarkState::Suspended
             | MarkState::Cancelled
             | MarkState::Expired
             | MarkState::NotYet
             | MarkState::Unspecified => {}
         }
     }
-    if let Some((since, evidence)) = suspended
-        && since <= from_us
-    {
-        stopped = stopped.or(evidence);
-    }
+    stopped = stopped.or(suspended);
     if stopped.is_some() {
         return Coverage { covered: Some(false), evidence: stopped };
     }
@@ -143,7 +135,11 @@ fn made_in_time(ask: &Ask<'_>, mark: &KnownMark) {
     let left = ask.facts.exited.or(ask.facts.taken_on);
     let (Some(left), Some(made)) = (left, made(ask)) else { return };
     let coverage = covers(ask, mark, made.from_us, made.until_us);
-    if coverage.covered == Some(false) {
+    // A decision of the authority that names the unit ends it; a renewal never does.
+    let lifted = ask.facts.decided.iter().any(|decided| {
+        decided.rule == "MARK-003" && decided.key.is_empty() && decided.decision == FindingDecision::Lifted as i32
+    });
+    if coverage.covered == Some(false) && !lifted {
         let said = ask.say("MARK-003").cause(&ask.state.mark_no).rests_on_any(ask.facts.made).rests_on(left);
         said.rests_on_any(coverage.evidence).holds();
     }
@@ -301,10 +297,12 @@ pub(in crate::rule) fn is_named(ask: &Ask<'_>, mark: &KnownMark) -> Option<bool>
         }
         MarkKind::Trial => {
             let here = mark.mark.trial_mines.contains(&ask.state.mine);
-            let in_period =
-                mark.mark.periods.iter().any(|period| {
-                    ask.reached(starts(period.from.as_ref())) && !ask.reached(ends(period.until.as_ref()))
-                });
+            let in_period = mark.mark.periods.iter().any(|period| {
+                // A longer trial counts once it was granted.
+                period.evidence.is_some_and(|evidence| ask.counts(&evidence))
+                    && ask.reached(starts(period.from.as_ref()))
+                    && !ask.reached(ends(period.until.as_ref()))
+            });
             Some(here && in_period)
         }
         MarkKind::Type | MarkKind::Unspecified => None,

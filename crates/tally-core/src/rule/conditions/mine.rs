@@ -57,6 +57,7 @@ pub fn mine_conditions(mine: &Mine, facts: &MineFacts, world: &dyn World, at_us:
         }
     }
     held.sort_by(|left, right| (left.rule.code, &left.key).cmp(&(right.rule.code, &right.key)));
+    held.dedup_by(|left, right| (left.rule.code, &left.key) == (right.rule.code, &right.key));
     let coming = coming.into_iter().filter_map(|(number, given, at_us)| {
         let rule = by_code("ORD-005")?;
         let (key, cause, severity) = (number.clone(), number, rule.severity);

@@ -24,7 +24,7 @@ use tally_proto::v1::{Equipment, Evidence, GasGrade, Mine, Organisation, PlaceKi
 use super::{
     Legal, Rule, by_code,
     criteria::Described,
-    facts::{Facts, OrderOn, is_gone},
+    facts::{Facts, OrderOn, is_gone, is_in_service},
     in_force::{InForce, Publications},
     known_mark::KnownMark,
 };
@@ -167,6 +167,7 @@ impl<'a> Ask<'a> {
             orders::judge(&self);
             custody::judge(&self);
             faults::judge(&self);
+            use_of::found(&self);
         }
         let mut held = self.held.into_inner();
         held.sort_by(|left, right| (left.rule.code, &left.key).cmp(&(right.rule.code, &right.key)));
@@ -248,9 +249,18 @@ impl<'a> Ask<'a> {
         is_gone(self.state.state())
     }
 
-    /// Whether it is below ground: it went down and did not come up.
+    /// Whether it is below ground: it went down and did not come up, or it is in service at a place below; what was taken
+    /// on late went down before the record begins.
     pub fn is_underground(&self) -> bool {
-        self.facts.went_down.is_some() || self.state.state() == ServiceState::Underground
+        let below = |place: &PlaceKind| {
+            matches!(
+                place,
+                PlaceKind::Level | PlaceKind::District | PlaceKind::Roadway | PlaceKind::Face | PlaceKind::Chamber
+            )
+        };
+        self.facts.went_down.is_some()
+            || self.state.state() == ServiceState::Underground
+            || (is_in_service(self.state.state()) && self.places.iter().any(below))
     }
 
     /// Begins to say that a rule holds; nothing is said until [`Say::holds`].

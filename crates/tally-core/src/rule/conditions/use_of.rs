@@ -54,7 +54,12 @@ pub(super) fn judge(ask: &Ask<'_>) {
             ask.say("MON-003").rests_on(received).holds();
         }
     }
-    for decided in facts.decided.iter().filter(|decided| decided.decision == FindingDecision::Found as i32) {
+}
+
+/// What a regulator found stands until it is lifted; it comes last, for where a rule finds the same its words count.
+pub(super) fn found(ask: &Ask<'_>) {
+    let found = ask.facts.decided.iter().filter(|decided| decided.decision == FindingDecision::Found as i32);
+    for decided in found {
         if let Some(rule) = crate::rule::by_code(&decided.rule) {
             ask.say(rule.code).key(&decided.key).rests_on_any(decided.evidence).holds();
         }
@@ -130,7 +135,8 @@ fn belts_and_hoists(ask: &Ask<'_>) {
     } else {
         return;
     };
-    for fault in facts.faults.iter().filter(|fault| words.iter().any(|word| fault.kind.contains(word))) {
+    let open = facts.faults.iter().filter(|fault| fault.confirmed_by_same.is_none());
+    for fault in open.filter(|fault| words.iter().any(|word| fault.kind.contains(word))) {
         ask.say(rule).key(&fault.id).rests_on_any(fault.reported).holds();
     }
     for work in facts.works.iter().filter(|work| work.code == test && work.failed.is_some()) {
