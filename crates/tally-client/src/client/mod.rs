@@ -5,10 +5,12 @@
 //! found out by the first answer. What is returned as a message of the contract, such as a machine's state, is the
 //! server's word; its documentation says so.
 
+mod finding;
 mod follow;
 mod identity;
 mod kept;
 mod log;
+mod mark;
 mod read;
 mod record;
 mod stream;
@@ -21,17 +23,21 @@ use std::time::Duration;
 use tally_log::{NodeHash, TreeSize};
 use tally_proto::v1;
 use tally_proto::v1::equipment_service_client::EquipmentServiceClient;
+use tally_proto::v1::finding_service_client::FindingServiceClient;
 use tally_proto::v1::ledger_service_client::LedgerServiceClient;
 use tally_proto::v1::log_service_client::LogServiceClient;
+use tally_proto::v1::mark_service_client::MarkServiceClient;
 use tally_proto::v1::register_service_client::RegisterServiceClient;
 use tally_proto::v1::subject_service_client::SubjectServiceClient;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
+pub use finding::{Counted, FindingStream};
 pub use follow::{Follow, FollowedEntries};
 pub use identity::Identity;
 pub use log::{VerifiedConsistency, VerifiedInclusion};
+pub use mark::{MarkAnswer, MarkOf};
 pub use read::{Answer, Listed, MineAnswer, PlateAnswer};
 pub use stream::{RecordStream, Recorded};
 
@@ -163,6 +169,16 @@ impl Client {
 
     fn machines(&self) -> EquipmentServiceClient<Reading> {
         EquipmentServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn marks(&self) -> MarkServiceClient<Reading> {
+        MarkServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn findings_service(&self) -> FindingServiceClient<Reading> {
+        FindingServiceClient::with_interceptor(self.shared.channel.clone(), self.shared.bearer.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
@@ -360,6 +376,15 @@ mod tests {
         spawned(client.mine(mine, at));
         spawned(client.mines(None));
         spawned(client.machines_of_mine(mine));
+        spawned(client.mark("MEA130001", at));
+        spawned(client.verify_mark(MarkOf::Number(String::new()), at));
+        spawned(client.rules());
+        spawned(client.findings(v1::ListFindingsRequest::default()));
+        spawned(client.stream_findings(v1::FindingFilter::default(), at));
+        spawned(client.all_findings(v1::FindingFilter::default(), at));
+        spawned(client.count_findings(v1::FindingFilter::default(), at));
+        spawned(client.due(v1::ListDueRequest::default()));
+        spawned(client.all_due(v1::ListDueRequest::default()));
         spawned(client.checkpoint());
         spawned(client.inclusion(position, None));
         spawned(client.consistency(TreeSize::EMPTY, None));

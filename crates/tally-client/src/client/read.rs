@@ -19,7 +19,7 @@ use crate::verify::{
 /// Bytes of entries in one history: more than any machine gathers in its life, and less than a device's memory.
 const HISTORY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Machines on a page when all pages are asked for: the most that a server gives.
-const PAGE_MAX: u32 = 500;
+pub(super) const PAGE_MAX: u32 = 500;
 /// Keys that one request may name.
 const KEYS_A_REQUEST: usize = 1_024;
 
@@ -448,10 +448,10 @@ impl Client {
 }
 
 /// The pages of a list so far.
-struct Pages<T> {
+pub(super) struct Pages<T> {
     basis: Option<v1::Basis>,
     members: Vec<T>,
-    token: String,
+    pub(super) token: String,
 }
 
 impl<T> Default for Pages<T> {
@@ -465,7 +465,7 @@ impl<T> Pages<T> {
     ///
     /// # Errors
     /// [`VerifyError::Malformed`] for pages that would never end, or that are not of one tree size.
-    fn take(&mut self, page: Listed<T>) -> Result<Option<Answer<Vec<T>>>, VerifyError> {
+    pub(super) fn take(&mut self, page: Listed<T>) -> Result<Option<Answer<Vec<T>>>, VerifyError> {
         let is_last = page.next_page_token.is_empty();
         if !is_last && (page.members.is_empty() || page.next_page_token == self.token) {
             return Err(VerifyError::malformed("next_page_token", "leads nowhere"));
@@ -486,7 +486,11 @@ impl<T> Pages<T> {
 }
 
 /// An answer that says itself that it knows less than was seen before comes from a ledger that went back.
-fn checked_basis(basis: Option<v1::Basis>, at: v1::At, before: Option<Kept>) -> Result<v1::Basis, VerifyError> {
+pub(super) fn checked_basis(
+    basis: Option<v1::Basis>,
+    at: v1::At,
+    before: Option<Kept>,
+) -> Result<v1::Basis, VerifyError> {
     let basis = present("basis", basis)?;
     let is_all = at.known_at_us == 0 && at.known_size == 0;
     if let Some(before) = before.filter(|before| is_all && basis.tree_size < before.size.get()) {
@@ -496,7 +500,7 @@ fn checked_basis(basis: Option<v1::Basis>, at: v1::At, before: Option<Kept>) -> 
     Ok(basis)
 }
 
-fn of_kind(subject: SubjectId, kind: SubjectKind) -> Result<(), IdError> {
+pub(super) fn of_kind(subject: SubjectId, kind: SubjectKind) -> Result<(), IdError> {
     if subject.kind() == kind { Ok(()) } else { Err(IdError::OtherKind { found: subject, expected: kind.name() }) }
 }
 

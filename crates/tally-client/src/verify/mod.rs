@@ -5,6 +5,7 @@
 mod checkpoint;
 mod head_proof;
 mod history;
+mod mark;
 mod mine;
 mod receipt;
 
@@ -24,6 +25,8 @@ use tally_log::{LeafHash, LogPosition, RootHash, TreeSize};
 pub use checkpoint::{Kept, Trust, VerifiedCheckpoint};
 pub use head_proof::{Suffix, Touch, UnverifiedHeadProof, VerifiedHead, verify_head};
 pub use history::{Completeness, TouchContent, VerifiedHistory, VerifiedTouch, verify_history};
+pub use mark::{VerifiedMarks, verify_marks};
+pub(crate) use mark::{check_evidence, evidence_of_mark};
 pub use mine::{MineComparison, MineMachines, machines_in_mine};
 pub use receipt::{VerifiedEntry, VerifiedReceipt, verify_entry, verify_receipt, verify_receipt_under};
 
@@ -252,6 +255,36 @@ pub enum VerifyError {
     NoMine {
         /// What it is.
         subject: SubjectId,
+    },
+    /// Lines of a verification that are not the nine.
+    #[error("the lines of the verification are not to be believed: {problem}")]
+    Lines {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// A verdict that does not follow from its lines.
+    #[error("the verdict is {found}, the lines give {due}")]
+    OtherVerdict {
+        /// From the lines.
+        due: &'static str,
+        /// As answered.
+        found: &'static str,
+    },
+    /// Something is said to rest on an entry that did not come with its proof.
+    #[error("{what} is said to rest on the entry at {position}, which is not among those that were proved")]
+    Unproved {
+        /// What.
+        what: String,
+        /// Where.
+        position: u64,
+    },
+    /// A state that does not follow from what is said beside it.
+    #[error("the mark is said to be {found}, its events give {due}")]
+    OtherMarkState {
+        /// From the events.
+        due: &'static str,
+        /// As answered.
+        found: &'static str,
     },
     /// The entries as followed do not give the root that was signed.
     #[error("the entries up to size {size} give root {found}, signed was {due}")]

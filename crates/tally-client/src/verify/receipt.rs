@@ -107,7 +107,7 @@ pub fn verify_entry(
     Ok(VerifiedEntry { position, recorded_at, event, checkpoint })
 }
 
-fn included(
+pub(super) fn included(
     checkpoint: &VerifiedCheckpoint,
     position: LogPosition,
     leaf: LeafHash,
