@@ -1,5 +1,6 @@
 //! `tally demo`: a real server, a real sample through its public API, and what it answers.
 
+mod judged;
 mod replay;
 mod sample;
 
@@ -126,8 +127,13 @@ async fn show(dir: &Path, lines: &[Line], is_kept: bool, output: &Output) -> any
     show_clocks(&story, &client, &replay).await?;
     story.part("Somebody who does not have the machine signs that it is sold: refused  拒收");
     let reason = show_refusal(&story, &client, &replay, machine).await?;
+    let subject = machine.subject;
     story.part("Four safety marks: good, suspended, for other mines, lapsed when it was made  四张安标");
     replay.run(&marks, &mut |_| {}).await?;
+    let verdicts = judged::show_marks(&story, &client, &replay).await?;
+    story.part("What is wrong, where, since when: the findings of a mine  一座煤矿的问题");
+    judged::pass_time(&client, &clock, judged::day("2024-01-10")?).await?;
+    let findings = judged::show_findings(&story, &client).await?;
     server.stop().await;
 
     story.part("One bit is flipped in a copy of the log  篡改一个比特");
@@ -143,8 +149,10 @@ async fn show(dir: &Path, lines: &[Line], is_kept: bool, output: &Output) -> any
         "leftOut": header.left_out,
         "registrations": counts.registrations,
         "receiptsVerified": counts.receipts,
-        "history": { "subject": machine.subject.to_string(), "entries": history },
+        "history": { "subject": subject.to_string(), "entries": history },
         "refused": reason,
+        "verdicts": verdicts,
+        "openFindings": findings,
         "flippedByte": wrong,
     }))
 }

@@ -294,11 +294,6 @@ impl Replay {
         Ok(())
     }
 
-    /// A mine by its name in the sample.
-    pub fn mine_of(&self, name: &str) -> anyhow::Result<SubjectId> {
-        self.mine_id(name)
-    }
-
     async fn register(&mut self, subject: SubjectId, at: Timestamp, body: Body) -> anyhow::Result<()> {
         let author = self.author(self.registrar, v1::Role::Registrar);
         let mut draft = Draft::new(&author, subject, at, body, at)?;

@@ -122,11 +122,7 @@ fn check_verdict(verification: &Verification) -> Result<(), VerifyError> {
 }
 
 /// Evidence must be among what is proved, and say of it what it says itself.
-pub(crate) fn check_evidence(
-    what: &str,
-    evidence: &[Evidence],
-    proved: &[VerifiedTouch],
-) -> Result<(), VerifyError> {
+pub(crate) fn check_evidence(what: &str, evidence: &[Evidence], proved: &[VerifiedTouch]) -> Result<(), VerifyError> {
     for evidence in evidence {
         let found = proved.binary_search_by_key(&evidence.position, |touch| touch.position.get());
         let Some(touch) = found.ok().and_then(|at| proved.get(at)) else {
