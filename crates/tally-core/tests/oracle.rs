@@ -11,6 +11,8 @@
 
 mod common;
 
+#[path = "oracle/cases.rs"]
+mod cases;
 #[path = "oracle/chronicle.rs"]
 mod chronicle;
 #[path = "oracle/due.rs"]
@@ -50,12 +52,11 @@ use prost::Message as _;
 use tally_proto::v1::Finding;
 use world::Around;
 
-/// Lives that each test tries, unless TALLY_SEED names one.
+/// Seeds of the lives that a test tries: the first ones, unless TALLY_SEED names one, or the first and the last of many.
 fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("TALLY_SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (1..=count).collect(),
-    }
+    let Ok(named) = std::env::var("TALLY_SEED") else { return (1..=count).collect() };
+    let (first, last) = named.split_once('-').unwrap_or((&named, &named));
+    (first.parse().unwrap()..=last.parse().unwrap()).collect()
 }
 
 /// Steps of a life.
@@ -257,7 +258,7 @@ fn findings_open_and_close_when_the_oracle_says() {
         }
     }
     report(&failures);
-    if seeds.len() == 1 {
+    if std::env::var("TALLY_SEED").is_ok() {
         return;
     }
     let rules = tally_core::rule::RULES.iter().filter(|rule| rule.action == tally_core::rule::Action::Find);
@@ -326,7 +327,7 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
         for _ in 0..6.min(changes.len()) {
             let entry = *dice.pick(&changes);
             let size = entry.position.get();
-            let as_of = Timestamp::from_micros(entry.recorded_at.micros() - dice.between(0, 40) * common::DAY);
+            let as_of = Timestamp::from_micros(entry.recorded_at.micros() + dice.between(-20, 60) * common::DAY);
             let (before, after) = (Around::new(log, size, size), Around::new(log, size + 1, size + 1));
             for subject in life.machines.iter().copied() {
                 let touching = life.ledger.touching(&subject);
@@ -348,7 +349,8 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
             }
         }
     }
-    assert!(answers.iter().all(|count| *count > 0), "judged anew and not: {answers:?}");
+    let some = std::env::var("TALLY_SEED").is_ok();
+    assert!(some || answers.iter().all(|count| *count > 0), "judged anew and not: {answers:?}");
 }
 
 fn report(failures: &BTreeMap<String, (usize, String)>) {
