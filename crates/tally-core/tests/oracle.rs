@@ -11,6 +11,8 @@
 
 mod common;
 
+#[path = "oracle/cases.rs"]
+mod cases;
 #[path = "oracle/chronicle.rs"]
 mod chronicle;
 #[path = "oracle/due.rs"]
@@ -32,30 +34,40 @@ mod story;
 #[path = "oracle/world.rs"]
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use chronicle::Log;
 use life::{Dice, Life};
 use story::{Story, Verdict};
 use tally_core::{
     id::{SubjectId, SubjectKind},
-    rule::judge::{Case, Docket, judge},
-    state::{Instant, in_order},
+    rule::judge::{Case, Docket, KeptCase, changed_from_us, changes_the_world, judge},
+    state::{Instant, Step, in_order},
     time::Timestamp,
 };
+use prost::Message as _;
 use tally_proto::v1::Finding;
 use world::Around;
 
-/// Lives that each test tries, unless TALLY_SEED names one.
+/// Seeds of the lives that a test tries: the first ones, unless TALLY_SEED names one, or the first and the last of many.
 fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("TALLY_SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (1..=count).collect(),
-    }
+    let Ok(named) = std::env::var("TALLY_SEED") else { return (1..=count).collect() };
+    let (first, last) = named.split_once('-').unwrap_or((&named, &named));
+    (first.parse().unwrap()..=last.parse().unwrap()).collect()
 }
 
 /// Steps of a life.
 const STEPS: usize = 240;
+
+/// The life of a seed; each is lived once for all tests.
+fn life(seed: u64) -> Arc<Life> {
+    static LIVED: Mutex<BTreeMap<u64, Arc<OnceLock<Arc<Life>>>>> = Mutex::new(BTreeMap::new());
+    let cell = Arc::clone(LIVED.lock().unwrap().entry(seed).or_default());
+    Arc::clone(cell.get_or_init(|| Arc::new(Life::live(seed, STEPS))))
+}
 
 /// What the oracle says at an instant.
 fn oracle(story: &Story<'_>, at_us: i64) -> (Option<Verdict>, Vec<i64>) {
@@ -121,7 +133,7 @@ fn lines(life: &Life, subject: &SubjectId, size: u64, until_us: i64) -> String {
 fn the_judge_agrees_with_the_oracle_at_any_instant_and_size() {
     let mut failures: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for seed in seeds(60) {
-        let life = Life::live(seed, STEPS);
+        let life = life(seed);
         let mut dice = Dice::new(seed ^ 0x5EED);
         let total = u64::try_from(life.ledger.log.len()).unwrap();
         for subject in life.subjects() {
@@ -214,7 +226,7 @@ fn findings_open_and_close_when_the_oracle_says() {
     let (mut opened, mut closed): (BTreeMap<String, usize>, BTreeMap<String, usize>) = Default::default();
     let seeds = seeds(40);
     for seed in &seeds {
-        let life = Life::live(*seed, STEPS);
+        let life = life(*seed);
         let size = u64::try_from(life.ledger.log.len()).unwrap();
         let end_us = life.ledger.now + 400 * common::DAY;
         let world = Around::new(&life.ledger.log, size, size);
@@ -248,7 +260,7 @@ fn findings_open_and_close_when_the_oracle_says() {
         }
     }
     report(&failures);
-    if seeds.len() == 1 {
+    if std::env::var("TALLY_SEED").is_ok() {
         return;
     }
     let rules = tally_core::rule::RULES.iter().filter(|rule| rule.action == tally_core::rule::Action::Find);
@@ -261,6 +273,89 @@ fn findings_open_and_close_when_the_oracle_says() {
         never.is_empty() && stuck.is_empty(),
         "never opened: {never:?}; never closed: {stuck:?}\n{opened:?}\n{closed:?}"
     );
+}
+
+/// A case as an index keeps it between two events.
+fn kept(case: &Case, subject: SubjectId) -> Case {
+    let kept = KeptCase::decode(case.keep().encode_to_vec().as_slice()).unwrap();
+    match (case.machine(), case.mine()) {
+        (Some(machine), _) => Case::of_machine(subject, machine.clone(), kept).unwrap(),
+        (_, Some(mine)) => Case::of_mine(subject, mine.clone(), kept).unwrap(),
+        (None, None) => panic!("a case of nothing"),
+    }
+}
+
+/// Judged event by event, with time passing in between and the case put away and taken up, it is as judged all at once.
+#[test]
+fn event_by_event_is_as_all_at_once() {
+    for seed in seeds(30) {
+        let life = life(seed);
+        let mut dice = Dice::new(seed ^ 0x1E77);
+        let size = u64::try_from(life.ledger.log.len()).unwrap();
+        let world = Around::new(&life.ledger.log, size, size);
+        let end_us = life.ledger.now + 100 * common::DAY;
+        let instant = Instant { as_of: Timestamp::from_micros(end_us), size };
+        for subject in life.subjects() {
+            let touching = life.ledger.touching(&subject);
+            let Some((_, whole)) = judge(&subject, &touching, instant, &world) else { continue };
+            let mut case = Case::new(subject).unwrap();
+            let (mut docket, mut changes, mut now_us) = (Docket::default(), Vec::new(), i64::MIN / 2);
+            for step in in_order(&subject, &touching, instant) {
+                let at_us = step.micros();
+                now_us = now_us.max(at_us - 200 * common::DAY);
+                while dice.percent(60) && now_us + 1 < at_us {
+                    now_us += dice.between(0, at_us - 1 - now_us);
+                    case.advance(&world, now_us, &mut changes);
+                }
+                if dice.percent(30) {
+                    case = kept(&case, subject);
+                }
+                case.apply(&step, &world, &mut changes);
+                changes.drain(..).for_each(|change| docket.take(change));
+            }
+            case.advance(&world, end_us, &mut changes);
+            changes.drain(..).for_each(|change| docket.take(change));
+            assert_eq!(docket.into_findings(), whole, "seed {seed}, {subject}");
+        }
+    }
+}
+
+/// After an entry about another subject a case either says that it must be judged anew, or all that was found stands.
+#[test]
+fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
+    let mut answers = [0_u32; 2];
+    for seed in seeds(40) {
+        let life = life(seed);
+        let mut dice = Dice::new(seed ^ 0xC4A6);
+        let log = &life.ledger.log;
+        let changes: Vec<_> = log.iter().rev().take(200).filter(|event| changes_the_world(event.candidate.kind())).collect();
+        for _ in 0..6.min(changes.len()) {
+            let entry = *dice.pick(&changes);
+            let size = entry.position.get();
+            let as_of = Timestamp::from_micros(entry.recorded_at.micros() + dice.between(-20, 60) * common::DAY);
+            let (before, after) = (Around::new(log, size, size), Around::new(log, size + 1, size + 1));
+            for subject in life.machines.iter().copied() {
+                let touching = life.ledger.touching(&subject);
+                let instant = Instant { as_of, size };
+                let Some((mut case, _)) = judge(&subject, &touching, instant, &before) else { continue };
+                case.advance(&before, as_of.micros(), &mut Vec::new());
+                let judged_us = case.at_us();
+                let stands = case.look_again_since(&after, changed_from_us(&Step::of(entry)));
+                answers[usize::from(stands)] += 1;
+                if stands {
+                    let until = |size, world: &Around| {
+                        let as_of = Timestamp::from_micros(judged_us);
+                        let found = judge(&subject, &touching, Instant { as_of, size }, world);
+                        of_findings(&found.unwrap().1)
+                    };
+                    let kind = entry.candidate.kind();
+                    assert_eq!(until(size, &before), until(size + 1, &after), "seed {seed}, {subject}, {kind} at {size}");
+                }
+            }
+        }
+    }
+    let some = std::env::var("TALLY_SEED").is_ok();
+    assert!(some || answers.iter().all(|count| *count > 0), "judged anew and not: {answers:?}");
 }
 
 fn report(failures: &BTreeMap<String, (usize, String)>) {

@@ -19,7 +19,11 @@ use super::{
 use crate::{
     event::EventKind,
     id::{SubjectId, SubjectKind},
-    state::{Instant, Recorded, Step, equipment, in_order, mark::ends, mine},
+    state::{
+        Instant, Recorded, Step, equipment, in_order,
+        mark::{ends, starts},
+        mine,
+    },
 };
 
 /// Entries that a finding shows that it rests on.
@@ -295,15 +299,26 @@ impl Case {
     }
 
     /// Looks again at the instant up to which it was judged, for what is on record around it has changed; `false` where
-    /// what holds there is no longer what was found: then its history must be judged anew.
+    /// what holds there is no longer what was found: then its history must be judged anew. Of the past before that instant it
+    /// says nothing: [`Case::look_again_since`] does.
     pub fn look_again(&mut self, world: &dyn World) -> bool {
         let answer = self.ask(world, self.at_us);
         let same = answer.held.len() == self.open.len()
             && answer.held.iter().zip(&self.open).all(|(held, open)| {
-                (held.rule.code, &held.key, held.severity as i32) == (open.rule.as_str(), &open.key, open.severity)
+                (held.rule.code, &held.key, held.severity as i32, held.legal_major)
+                    == (open.rule.as_str(), &open.key, open.severity, open.legal_major)
             });
         self.next_us = answer.next_us;
         same
+    }
+
+    /// Looks again after an entry about another subject that changes what is true from an instant on, as
+    /// [`changed_from_us`] tells it; `false` where the history must be judged anew.
+    ///
+    /// What holds now may be the same although the past is not: a mark can be suspended and resumed in it, a schedule can
+    /// have come into force earlier.
+    pub fn look_again_since(&mut self, world: &dyn World, changed_us: i64) -> bool {
+        changed_us > self.at_us && self.look_again(world)
     }
 
     fn judge_at(&mut self, world: &dyn World, at_us: i64, event: Option<Evidence>, changes: &mut Vec<Change>) {
@@ -539,6 +554,25 @@ impl Circumstances for Around<'_> {
 
     fn number(&self, rule: &str, key: &str) -> i64 {
         self.in_force.number(rule, key)
+    }
+}
+
+/// The first instant at which an entry about another subject can change what machines are judged by; the least there is
+/// where no instant is too early.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others count from when they happened")]
+pub fn changed_from_us(step: &Step<'_>) -> i64 {
+    let from = |publication: Option<&tally_proto::v1::Publication>| {
+        starts(publication.and_then(|publication| publication.from.as_ref()))
+    };
+    match step.body.message() {
+        // A publication counts from its first day, whenever it was put on record.
+        Message::PolicyPublished(body) => from(body.publication.as_ref()),
+        Message::SchedulePublished(body) => from(body.publication.as_ref()),
+        Message::CategoriesPublished(body) => from(body.publication.as_ref()),
+        Message::PhaseOutPublished(body) => from(body.publication.as_ref()),
+        // A second withdrawal can take back an earlier one, and a key is disputed by when things were recorded.
+        Message::PublicationWithdrawn(_) | Message::KeyRevoked(_) => i64::MIN,
+        _ => step.micros(),
     }
 }
 

@@ -1,6 +1,10 @@
 //! A log without signatures, for histories by the hundred; and the plain look-ups in it.
 
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
 
 use tally_core::{
     candidate::Candidate,
@@ -15,7 +19,7 @@ use tally_proto::v1::{Mark, Mine, Organisation};
 
 use crate::{
     common::{Draft, Ledger, key_id},
-    law,
+    law::{self, Law},
 };
 
 /// Records a draft as the sequencer would, with everything but the signatures: these are not what is tested here.
@@ -87,6 +91,9 @@ pub(crate) struct Log<'a> {
     mines: OnceCell<BTreeMap<SubjectId, Mine>>,
     organisations: OnceCell<BTreeMap<SubjectId, Organisation>>,
     marks: OnceCell<BTreeMap<SubjectId, Vec<Recorded>>>,
+    /// Instants at which what is in force may change.
+    turns: OnceCell<Vec<i64>>,
+    laws: RefCell<HashMap<(usize, Vec<u8>), Rc<Law>>>,
 }
 
 impl<'a> Log<'a> {
@@ -98,6 +105,8 @@ impl<'a> Log<'a> {
             mines: OnceCell::new(),
             organisations: OnceCell::new(),
             marks: OnceCell::new(),
+            turns: OnceCell::new(),
+            laws: RefCell::default(),
         }
     }
 
@@ -156,6 +165,22 @@ impl<'a> Log<'a> {
         mark::fold(&subject, events, Instant { as_of: Timestamp::from_micros(at_us), size: self.size })
     }
 
+    /// What is in force; remembered between two turns.
+    pub(crate) fn law(&self, at_us: i64, mine_id: &[u8]) -> Rc<Law> {
+        let turns = self.turns.get_or_init(|| {
+            let mut turns = self.turns();
+            turns.sort_unstable();
+            turns
+        });
+        let key = (turns.partition_point(|turn| *turn <= at_us), mine_id.to_vec());
+        if let Some(law) = self.laws.borrow().get(&key) {
+            return Rc::clone(law);
+        }
+        let law = Rc::new(Law::at(self, at_us, mine_id));
+        self.laws.borrow_mut().insert(key, Rc::clone(&law));
+        law
+    }
+
     /// Category of a machine; empty where it is not on record.
     pub(crate) fn category_of(&self, machine: &[u8]) -> String {
         let own = self.known().filter(|event| {
@@ -181,15 +206,26 @@ impl<'a> Log<'a> {
             days.extend(mark.periods.iter().flat_map(|period| day(period.from.as_ref())));
             days.extend(mark.periods.iter().flat_map(|period| day(period.until.as_ref())));
         }
+        all.extend(days.into_iter().flatten().map(Timestamp::micros));
+        all.extend(self.turns());
+        all
+    }
+
+    /// Instants at which publications or profiles of mines begin or end to count.
+    fn turns(&self) -> Vec<i64> {
+        let starts = |day: Option<&tally_proto::v1::Day>| {
+            let starts = day.and_then(tally_core::event::day).and_then(|day| day.starts());
+            starts.map(Timestamp::micros)
+        };
+        let mut all: Vec<i64> = Vec::new();
         for published in self.publications() {
-            days.extend(day(published.publication.from.as_ref()));
-            days.extend(published.withdrawn.iter().flat_map(|(from, _)| day(Some(from))));
+            all.extend(starts(published.publication.from.as_ref()));
+            all.extend(published.withdrawn.iter().filter_map(|(from, _)| starts(Some(from))));
         }
         for subject in self.chains(SubjectKind::Mine).keys() {
             let mine = self.mine(subject.id()).unwrap();
             all.extend(mine.profiles.iter().map(|profile| profile.from_us));
         }
-        all.extend(days.into_iter().flatten().map(Timestamp::micros));
         all
     }
 }

@@ -124,11 +124,10 @@ impl<'a> Story<'a> {
             }
             let own = recorded.candidate.statement().subject == subject;
             let law = if subject.kind() == SubjectKind::Mine {
-                Law::at(log, at, subject.id())
+                log.law(at, subject.id())
             } else {
-                Law::at(log, at, &before.mine)
+                log.law(at, &before.mine)
             };
-            let law = Rc::new(law);
             events.push(Seen { at, position, body, recorded, own, before, after: state.clone(), law });
         }
         Self { log, subject, events }
@@ -149,7 +148,7 @@ impl<'a> Story<'a> {
             log: self.log,
             subject: self.subject,
             events,
-            law: Law::at(self.log, at_us, &place),
+            law: self.log.law(at_us, &place),
             mine: self.log.mine(&place).cloned(),
             state,
             deadlines: RefCell::new(Vec::new()),
@@ -168,7 +167,7 @@ pub(crate) struct Now<'a> {
     pub(crate) subject: SubjectId,
     /// All that has happened, in order.
     pub(crate) events: &'a [Seen<'a>],
-    pub(crate) law: Law,
+    pub(crate) law: Rc<Law>,
     pub(crate) mine: Option<Mine>,
     pub(crate) state: Equipment,
     /// Instants at which something may change by itself.
