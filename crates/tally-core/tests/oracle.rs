@@ -41,6 +41,7 @@ use std::{
 
 use chronicle::Log;
 use life::{Dice, Life};
+use prost::Message as _;
 use story::{Story, Verdict};
 use tally_core::{
     id::{SubjectId, SubjectKind},
@@ -48,7 +49,6 @@ use tally_core::{
     state::{Instant, Step, in_order},
     time::Timestamp,
 };
-use prost::Message as _;
 use tally_proto::v1::Finding;
 use world::Around;
 
@@ -277,10 +277,10 @@ fn findings_open_and_close_when_the_oracle_says() {
 
 /// A case as an index keeps it between two events.
 fn kept(case: &Case, subject: SubjectId) -> Case {
-    let kept = KeptCase::decode(case.keep().encode_to_vec().as_slice()).unwrap();
+    let kept = KeptCase::decode(case.clone().keep().encode_to_vec().as_slice()).unwrap();
     match (case.machine(), case.mine()) {
-        (Some(machine), _) => Case::of_machine(subject, machine.clone(), kept).unwrap(),
-        (_, Some(mine)) => Case::of_mine(subject, mine.clone(), kept).unwrap(),
+        (Some(machine), _) => Case::of_machine(subject, machine.clone(), kept),
+        (_, Some(mine)) => Case::of_mine(subject, mine.clone(), kept),
         (None, None) => panic!("a case of nothing"),
     }
 }
@@ -328,7 +328,8 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
         let life = life(seed);
         let mut dice = Dice::new(seed ^ 0xC4A6);
         let log = &life.ledger.log;
-        let changes: Vec<_> = log.iter().rev().take(200).filter(|event| changes_the_world(event.candidate.kind())).collect();
+        let changes: Vec<_> =
+            log.iter().rev().take(200).filter(|event| changes_the_world(event.candidate.kind())).collect();
         for _ in 0..6.min(changes.len()) {
             let entry = *dice.pick(&changes);
             let size = entry.position.get();
@@ -349,7 +350,11 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
                         of_findings(&found.unwrap().1)
                     };
                     let kind = entry.candidate.kind();
-                    assert_eq!(until(size, &before), until(size + 1, &after), "seed {seed}, {subject}, {kind} at {size}");
+                    assert_eq!(
+                        until(size, &before),
+                        until(size + 1, &after),
+                        "seed {seed}, {subject}, {kind} at {size}"
+                    );
                 }
             }
         }

@@ -11,7 +11,7 @@ use tally_core::{
     id::{SubjectId, SubjectKind},
     rule::{
         facts::{OrderOn, order_of},
-        judge::{Case, changes_the_world, judge_events},
+        judge::{Case, changed_from_us, changes_the_world, judge_events},
         known_mark::KnownMark,
     },
     state::{self, Instant, Recorded, Step, equipment, mark, mine, organisation, publication},
@@ -275,13 +275,12 @@ impl Index {
         let mut dependents = Dependents::default();
         for event in events.iter().filter(|event| changes_the_world(event.candidate.kind())) {
             let subject = event.candidate.statement().subject;
-            let since_us = event.candidate.statement().occurred_at.micros();
+            let since_us = changed_from_us(&Step::of(event));
             let listing = match subject.kind() {
                 SubjectKind::Mark => keys::listing(Listing::Mark, subject.id()),
                 SubjectKind::Mine => keys::listing(Listing::EverInMine, subject.id()),
                 SubjectKind::Organisation => keys::listing(Listing::EverSignedBy, subject.id()),
                 SubjectKind::Publication => {
-                    let since_us = publication_since(event.candidate.body().message());
                     let known = dependents.all_since_us.get_or_insert(since_us);
                     *known = since_us.min(*known);
                     continue;
@@ -322,12 +321,10 @@ impl Index {
                 None => self.load(subject, docket)?,
             };
             let world = IndexWorld::of_batch(self, changes);
-            if let State::Judged(case) = &mut change.state {
-                // What counts from before its last event may have opened or closed something in between.
-                let is_past = *since_us <= case.at_us();
-                if is_past || !case.look_again(&world) {
-                    fold_anew(&mut change, subject, log, &world, docket)?;
-                }
+            if let State::Judged(case) = &mut change.state
+                && !case.look_again_since(&world, *since_us)
+            {
+                fold_anew(&mut change, subject, log, &world, docket)?;
             }
             changes.0.insert(*subject, change);
         }
@@ -427,21 +424,6 @@ impl Index {
         }
         docket.write(batch)
     }
-}
-
-/// From when a publication counts, or counts no more.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds publish nothing")]
-fn publication_since(message: &Body) -> i64 {
-    let from = match message {
-        Body::PolicyPublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
-        Body::SchedulePublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
-        Body::CategoriesPublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
-        Body::PhaseOutPublished(body) => body.publication.as_ref().and_then(|publication| publication.from),
-        Body::PublicationWithdrawn(body) => body.from,
-        _ => None,
-    };
-    let starts = from.as_ref().and_then(tally_core::event::day).and_then(tally_core::time::Day::starts);
-    starts.map_or(i64::MIN, Timestamp::micros)
 }
 
 /// Keys under which a machine is found for ever, for its past hangs on them.

@@ -92,7 +92,7 @@ const MINES: &[&str] = &["mine", "coal", "other mine", "metal"];
 impl Life {
     /// Lives `steps` steps from a seed.
     pub(crate) fn live(seed: u64, steps: usize) -> Self {
-        let mut dice = Dice::new(seed);
+        let dice = Dice::new(seed);
         // Kinds by turns, so that some tens of lives have seen each with each.
         let offset = seed * 5;
         let kinds =

@@ -123,11 +123,8 @@ impl<'a> Story<'a> {
                 equipment::apply(&mut state, &Step { occurred_at: Timestamp::from_micros(at), body, recorded });
             }
             let own = recorded.candidate.statement().subject == subject;
-            let law = if subject.kind() == SubjectKind::Mine {
-                log.law(at, subject.id())
-            } else {
-                log.law(at, &before.mine)
-            };
+            let law =
+                if subject.kind() == SubjectKind::Mine { log.law(at, subject.id()) } else { log.law(at, &before.mine) };
             events.push(Seen { at, position, body, recorded, own, before, after: state.clone(), law });
         }
         Self { log, subject, events }
