@@ -470,7 +470,7 @@ impl Facts {
             }
             Message::OrderExtended(_) => {
                 // What the order does, the event that opened it says. A machine that is under it already stays so.
-                if let Some(order) = around.order(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
+                if let Some(order) = around.order(&id) {
                     self.put_order(OrderOn { given: Some(evidence), ..order });
                 }
             }
@@ -488,9 +488,11 @@ impl Facts {
         }
     }
 
+    /// An extension can be told of a time before its order: what is known stays.
     fn put_order(&mut self, order: OrderOn) {
-        self.orders.retain(|known| known.id != order.id);
-        push_bounded(&mut self.orders, order);
+        if self.orders.iter().all(|known| known.id != order.id) {
+            push_bounded(&mut self.orders, order);
+        }
     }
 
     fn work(&mut self, code: &str, change: impl FnOnce(&mut Work)) {
@@ -707,10 +709,8 @@ impl Facts {
                 // 闲置超过6个月: to be looked at before it is used again.
                 let since_us = before.state_since_us;
                 let long = before.state() == ServiceState::Idle && evidence.occurred_at_us - since_us > SIX_MONTHS_US;
-                let looked = self
-                    .works
-                    .iter()
-                    .any(|work| work.done.is_some_and(|done| done.occurred_at_us >= since_us));
+                let looked =
+                    self.works.iter().any(|work| work.done.is_some_and(|done| done.occurred_at_us >= since_us));
                 if long && !looked {
                     self.resumed_unchecked = Some(evidence);
                 }
@@ -1166,7 +1166,11 @@ impl Facts {
                 // What the authority decided about is settled; what is done to the seal after that is not.
                 let named = |order: &&mut OrderOn| body.key.is_empty() || order.number == body.key;
                 if body.rule == "ORD-002" {
-                    self.orders.iter_mut().filter(named).filter(|order| order.kind == 2).for_each(|order| order.broken = None);
+                    self.orders
+                        .iter_mut()
+                        .filter(named)
+                        .filter(|order| order.kind == 2)
+                        .for_each(|order| order.broken = None);
                 }
             }
             _ => {}
@@ -1218,8 +1222,8 @@ impl Facts {
 /// Rules that find breaches: events that are wrong in themselves. A decision closes these; what any other rule finds ends
 /// with the fact.
 const BREACHES: &[&str] = &[
-    "ACC-003", "FLT-003", "FLT-005", "ID-002", "ID-004", "LIFE-002", "LIFE-003", "MARK-009", "PER-003", "PER-004", "SCR-004",
-    "TIME-001", "TIME-005",
+    "ACC-003", "FLT-003", "FLT-005", "ID-002", "ID-004", "LIFE-002", "LIFE-003", "MARK-009", "PER-003", "PER-004",
+    "SCR-004", "TIME-001", "TIME-005",
 ];
 
 /// What the lifting of a finding closes.

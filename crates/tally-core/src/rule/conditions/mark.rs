@@ -297,12 +297,12 @@ pub(super) fn is_named(ask: &Ask<'_>, mark: &KnownMark) -> Option<bool> {
         }
         MarkKind::Trial => {
             let here = mark.mark.trial_mines.contains(&ask.state.mine);
-            let in_period =
-                mark.mark.periods.iter().any(|period| {
-                    // A longer trial counts once it was granted.
-                    period.evidence.is_some_and(|evidence| ask.counts(&evidence))
-                        && ask.reached(starts(period.from.as_ref())) && !ask.reached(ends(period.until.as_ref()))
-                });
+            let in_period = mark.mark.periods.iter().any(|period| {
+                // A longer trial counts once it was granted.
+                period.evidence.is_some_and(|evidence| ask.counts(&evidence))
+                    && ask.reached(starts(period.from.as_ref()))
+                    && !ask.reached(ends(period.until.as_ref()))
+            });
             Some(here && in_period)
         }
         MarkKind::Type | MarkKind::Unspecified => None,
