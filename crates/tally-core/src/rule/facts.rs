@@ -1070,8 +1070,9 @@ impl Facts {
     }
 
     fn belts(&mut self, step: &Step<'_>, machine: &Equipment, evidence: Evidence, around: &impl Circumstances) {
-        match (machine.category.as_str(), step.body.message()) {
-            ("BELT", Message::EnteredMine(_)) => {
+        // What happened before the record begins, when the category is not known yet, is remembered, too.
+        match step.body.message() {
+            Message::EnteredMine(_) => {
                 let test = self.works.iter().find(|work| work.code == "S-BEL-01");
                 let passed = test.is_some_and(|test| test.by_third_party);
                 self.belt_went_down_untested = (!passed).then_some(evidence);
@@ -1079,23 +1080,22 @@ impl Facts {
                     self.belt_failed = Some(evidence);
                 }
             }
-            ("BELT", Message::Tested(body)) if body.schedule_code == "S-BEL-01" => {
+            Message::Tested(body) if body.schedule_code == "S-BEL-01" => {
                 let failed = body.result() == CheckResult::Fail;
                 if failed && (self.went_down.is_some() || is_in_service(machine.state())) {
                     self.belt_failed = Some(evidence);
                 }
             }
-            ("ROPE", Message::Inspected(body)) => {
+            Message::Inspected(body) => {
                 let for_persons = self.function.contains('人');
                 if is_worn(&body.items, around, for_persons) {
                     self.rope_worn = Some(evidence);
                 }
             }
-            ("ROPE", Message::RaisedToSurface(_)) => self.rope_worn = None,
-            (
-                "BELT",
-                Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_),
-            ) => {
+            Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_) => {
+                if step.body.kind() == EventKind::RaisedToSurface {
+                    self.rope_worn = None;
+                }
                 self.belt_went_down_untested = None;
                 self.belt_failed = None;
             }
