@@ -469,7 +469,7 @@ impl Facts {
             }
             Message::OrderExtended(_) => {
                 // What the order does, the event that opened it says. A machine that is under it already stays so.
-                if let Some(order) = around.order(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
+                if let Some(order) = around.order(&id) {
                     self.put_order(OrderOn { given: Some(evidence), ..order });
                 }
             }
@@ -487,9 +487,11 @@ impl Facts {
         }
     }
 
+    /// An extension can be told of a time before its order: what is known stays.
     fn put_order(&mut self, order: OrderOn) {
-        self.orders.retain(|known| known.id != order.id);
-        push_bounded(&mut self.orders, order);
+        if self.orders.iter().all(|known| known.id != order.id) {
+            push_bounded(&mut self.orders, order);
+        }
     }
 
     fn work(&mut self, code: &str, change: impl FnOnce(&mut Work)) {
@@ -1067,8 +1069,9 @@ impl Facts {
     }
 
     fn belts(&mut self, step: &Step<'_>, machine: &Equipment, evidence: Evidence, around: &impl Circumstances) {
-        match (machine.category.as_str(), step.body.message()) {
-            ("BELT", Message::EnteredMine(_)) => {
+        // What happened before the record begins, when the category is not known yet, is remembered, too.
+        match step.body.message() {
+            Message::EnteredMine(_) => {
                 let test = self.works.iter().find(|work| work.code == "S-BEL-01");
                 let passed = test.is_some_and(|test| test.by_third_party);
                 self.belt_went_down_untested = (!passed).then_some(evidence);
@@ -1076,23 +1079,22 @@ impl Facts {
                     self.belt_failed = Some(evidence);
                 }
             }
-            ("BELT", Message::Tested(body)) if body.schedule_code == "S-BEL-01" => {
+            Message::Tested(body) if body.schedule_code == "S-BEL-01" => {
                 let failed = body.result() == CheckResult::Fail;
                 if failed && (self.went_down.is_some() || is_in_service(machine.state())) {
                     self.belt_failed = Some(evidence);
                 }
             }
-            ("ROPE", Message::Inspected(body)) => {
+            Message::Inspected(body) => {
                 let for_persons = self.function.contains('人');
                 if is_worn(&body.items, around, for_persons) {
                     self.rope_worn = Some(evidence);
                 }
             }
-            ("ROPE", Message::RaisedToSurface(_)) => self.rope_worn = None,
-            (
-                "BELT",
-                Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_),
-            ) => {
+            Message::RaisedToSurface(_) | Message::Dispatched(_) | Message::Received(_) | Message::Exported(_) => {
+                if step.body.kind() == EventKind::RaisedToSurface {
+                    self.rope_worn = None;
+                }
                 self.belt_went_down_untested = None;
                 self.belt_failed = None;
             }

@@ -71,7 +71,7 @@ impl MineFacts {
             Message::SealedUp(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
             Message::RecallIssued(body) => self.put(id, body.order.as_ref().filter(|named| order(named)), evidence),
             Message::OrderExtended(body) if body.mines.iter().any(|named| named == mine) => {
-                if let Some(number) = number_of(&id).filter(|_| self.orders.iter().all(|known| known.id != id)) {
+                if let Some(number) = number_of(&id) {
                     self.put_number(id, number, evidence);
                 }
             }
@@ -131,6 +131,9 @@ impl MineFacts {
     }
 
     fn put_number(&mut self, id: Vec<u8>, number: String, given: Evidence) {
+        if self.orders.iter().any(|known| known.id == id) {
+            return;
+        }
         if self.orders.len() >= LIST_MAX {
             self.orders.remove(0);
         }

@@ -120,8 +120,10 @@ fn life(ask: &Ask<'_>) {
 fn belts_and_hoists(ask: &Ask<'_>) {
     let facts = ask.facts;
     let category = ask.state.category.as_str();
-    ask.holds_since("BELT-001", facts.belt_went_down_untested);
-    ask.holds_since("BELT-002", facts.belt_failed.filter(|_| ask.is_underground()));
+    if category == "BELT" {
+        ask.holds_since("BELT-001", facts.belt_went_down_untested);
+        ask.holds_since("BELT-002", facts.belt_failed.filter(|_| ask.is_underground()));
+    }
     if category == "ROPE" && is_in_service(ask.state.state()) {
         ask.holds_since("HOIST-003", facts.rope_worn);
     }
