@@ -1,5 +1,8 @@
 //! Flags. One flag means one thing everywhere.
 
+pub mod finding;
+pub mod mark;
+pub mod order;
 pub mod publish;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -68,6 +71,52 @@ pub enum Command {
     /// docs/publications.md explains the columns, and which publication counts where.
     #[command(subcommand, verbatim_doc_comment)]
     Publish(Box<publish::Publish>),
+    /// Shows safety marks, and records what a mark authority states about them. 安标
+    #[command(subcommand)]
+    Mark(mark::Mark),
+    /// Verifies the mark of a machine, or a mark alone: nine questions, each answered by the record. 安标验证
+    ///
+    /// Examples:
+    ///   tally verify-mark 'Maker::Model::Serial'         what stands on the plate
+    ///   tally verify-mark MEA130001                      a mark alone: is it genuine, is it in force
+    ///   tally verify-mark 'Maker::Model::Serial' --as-of 2024-05-01T00:00:00+08:00
+    ///
+    /// The verdict is the worst of the lines. What the record does not say is UNKNOWN 未知 and never a pass; a note is worth
+    /// knowing and does not count; a line may be withheld from whoever may not see what it rests on. Every entry that a line
+    /// names is proved to be on record. Exits 0 only for PASS 通过.
+    #[command(verbatim_doc_comment)]
+    VerifyMark(Box<mark::VerifyMark>),
+    /// Lists the rules that findings come from. Needs no server. 规则
+    ///
+    /// Examples:
+    ///   tally rules                                      all of them
+    ///   tally rules MARK-004                             one, with all that it says
+    ///   tally rules --output json                        for programs
+    #[command(verbatim_doc_comment)]
+    Rules(finding::Rules),
+    /// Lists findings: what is wrong with machines and mines although it is on record. 问题清单
+    ///
+    /// Examples:
+    ///   tally findings --mine UUID --severity major,serious      the worst of a mine
+    ///   tally findings --area 14 --legal-major --count           how many where, by rule and cause
+    ///   tally findings --rule MARK-005 --cause MEA130001 --all   every machine with one revoked mark
+    ///   tally findings --machine 'Maker::Model::Serial' --closed --known-at 2026-04-02T08:00:00+08:00
+    ///
+    /// 「重大事故隐患(判定标准)」 is said only of what is in the closed legal list; 严重 is this ledger's own grade.
+    #[command(verbatim_doc_comment)]
+    Findings(Box<finding::Findings>),
+    /// Lists what falls due and becomes a finding if nothing is done, the soonest first. 到期清单
+    ///
+    /// Examples:
+    ///   tally due --mine UUID --days 14
+    #[command(verbatim_doc_comment)]
+    Due(finding::Due),
+    /// Stops the use of machines, seals them, lifts that, and shows what became of an order. 监管指令
+    #[command(subcommand)]
+    Order(order::Order),
+    /// Recalls machines, states that they were put right, and shows what became of a recall. 召回
+    #[command(subcommand)]
+    Recall(order::Recall),
     /// Shows a machine, organisation or mine: by plate, alias or id. 查询
     ///
     /// Examples:

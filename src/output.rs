@@ -12,6 +12,7 @@ use tally_client::{ClientError, draft::DraftError};
 pub enum Format {
     /// Tables for people.
     #[default]
+    #[value(alias = "table")]
     Text,
     /// One JSON document, with the names of the contract.
     Json,

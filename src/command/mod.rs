@@ -3,18 +3,23 @@
 mod bench;
 mod connection;
 mod demo;
+mod finding;
 mod init;
 mod key;
 mod log;
 mod lookup;
+mod mark;
+mod order;
 mod publish;
 mod read;
 mod record;
 mod register;
+mod rules;
 mod serve;
 mod sign;
 mod text;
 mod token;
+mod verify_mark;
 
 use std::process::ExitCode;
 
@@ -35,6 +40,13 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Org(args) => register::organisation(args, output),
         Command::Mine(args) => register::mine(args, output),
         Command::Publish(args) => publish::run(*args, output),
+        Command::Mark(args) => mark::run(args, output),
+        Command::VerifyMark(args) => verify_mark::run(&args, output),
+        Command::Rules(args) => rules::run(&args, output),
+        Command::Findings(args) => finding::findings(&args, output),
+        Command::Due(args) => finding::due(&args, output),
+        Command::Order(args) => order::order(args, output),
+        Command::Recall(args) => order::recall(args, output),
         Command::Record(args) => record::run(&args, output),
         Command::Show(args) => read::show(&args, output),
         Command::History(args) => read::history(&args, output),

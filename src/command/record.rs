@@ -25,7 +25,7 @@ use super::{
     text::usage,
 };
 use crate::{
-    cli::{Record, RecordCommand, Signing},
+    cli::{Connection, Record, RecordCommand, Signing},
     output::{CommandError, Output},
 };
 
@@ -103,6 +103,25 @@ pub fn run(args: &Record, output: &Output) -> anyhow::Result<ExitCode> {
             members.push(member(&client, &signer, wish).await?);
         }
         signer.send(&client, members, output).await
+    })
+}
+
+/// Records one event whose body has the form of a template: what verbs with flags of their own do.
+pub fn record_one(
+    kind: EventKind,
+    subject: &str,
+    body: Map<String, Value>,
+    connection: &Connection,
+    signing: &Signing,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let body = fill::fill(kind, Value::Object(body))?;
+    let wish = Wish { subject: Some(subject.to_owned()), ..Wish::new(kind, body) };
+    block_on(async {
+        let client = connect(connection, signing_identity(signing)?).await?;
+        let signer = Signer::new(signing, connection, client.trust().origin.as_str())?;
+        let member = member(&client, &signer, wish).await?;
+        signer.send(&client, vec![member], output).await
     })
 }
 

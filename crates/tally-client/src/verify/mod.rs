@@ -7,6 +7,7 @@ mod head_proof;
 mod history;
 mod mark;
 mod mine;
+mod order;
 mod receipt;
 
 use tally_core::entry::EntryError;
@@ -28,6 +29,7 @@ pub use history::{Completeness, TouchContent, VerifiedHistory, VerifiedTouch, ve
 pub use mark::{VerifiedMarks, verify_marks};
 pub(crate) use mark::{check_evidence, evidence_of_mark};
 pub use mine::{MineComparison, MineMachines, machines_in_mine};
+pub use order::{OrderReceipt, OrderedMachine, VerifiedOrder, order_in};
 pub use receipt::{VerifiedEntry, VerifiedReceipt, verify_entry, verify_receipt, verify_receipt_under};
 
 /// Why what came back is not to be believed.
