@@ -1035,16 +1035,8 @@ impl Facts {
     }
 
     fn orders_broken(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence) {
-        let grows = usage_grows(step, before);
-        let used = (is_use(step) && !matches!(step.body.message(), Message::UsageReported(_))) || grows;
-        let touched = used || is_handled(step);
         for order in &mut self.orders {
-            let open = order.until_us == 0 || evidence.occurred_at_us < order.until_us;
-            let breaks = match order.kind {
-                1 => used && open,
-                2 => touched,
-                _ => false,
-            };
+            let breaks = goes_against(order.kind, order.until_us, step, before);
             if breaks {
                 order.broken.get_or_insert(evidence);
             }
@@ -1143,6 +1135,18 @@ impl Facts {
                 breaches.push(Breach::Open { rule: "LIFE-003", key, evidence });
             }
         }
+    }
+}
+
+/// Whether an event on a machine's own chain goes against an order that the machine is under: `kind` and `until_us` as of
+/// [`OrderOn`], `before` is the machine's state before the event.
+pub fn goes_against(kind: u32, until_us: i64, step: &Step<'_>, before: &Equipment) -> bool {
+    let used =
+        || (is_use(step) && !matches!(step.body.message(), Message::UsageReported(_))) || usage_grows(step, before);
+    match kind {
+        1 => (until_us == 0 || step.micros() < until_us) && used(),
+        2 => is_handled(step) || used(),
+        _ => false,
     }
 }
 
