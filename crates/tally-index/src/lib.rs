@@ -8,6 +8,8 @@ pub mod equipment;
 pub mod findings;
 pub mod history;
 mod keys;
+pub mod orders;
+pub mod overview;
 pub mod projection;
 pub mod register;
 mod row;
@@ -28,7 +30,7 @@ use store::Store;
 use world::Memory;
 
 /// Version of the rows: another one means a rebuild.
-pub const INDEX_FORMAT: u32 = 2;
+pub const INDEX_FORMAT: u32 = 3;
 
 /// Why the index could not do something. None of it touches the log.
 #[derive(Debug, thiserror::Error)]
