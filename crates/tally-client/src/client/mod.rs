@@ -12,6 +12,7 @@ mod log;
 mod read;
 mod record;
 mod stream;
+mod supervision;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use identity::Identity;
 pub use log::{VerifiedConsistency, VerifiedInclusion};
 pub use read::{Answer, Listed, MineAnswer, PlateAnswer};
 pub use stream::{RecordStream, Recorded};
+pub use supervision::{AuditPart, AuditStream};
 
 use crate::error::{ClientError, Failure};
 use crate::state;

@@ -486,7 +486,11 @@ impl<T> Pages<T> {
 }
 
 /// An answer that says itself that it knows less than was seen before comes from a ledger that went back.
-fn checked_basis(basis: Option<v1::Basis>, at: v1::At, before: Option<Kept>) -> Result<v1::Basis, VerifyError> {
+pub(super) fn checked_basis(
+    basis: Option<v1::Basis>,
+    at: v1::At,
+    before: Option<Kept>,
+) -> Result<v1::Basis, VerifyError> {
     let basis = present("basis", basis)?;
     let is_all = at.known_at_us == 0 && at.known_size == 0;
     if let Some(before) = before.filter(|before| is_all && basis.tree_size < before.size.get()) {
@@ -496,7 +500,7 @@ fn checked_basis(basis: Option<v1::Basis>, at: v1::At, before: Option<Kept>) -> 
     Ok(basis)
 }
 
-fn of_kind(subject: SubjectId, kind: SubjectKind) -> Result<(), IdError> {
+pub(super) fn of_kind(subject: SubjectId, kind: SubjectKind) -> Result<(), IdError> {
     if subject.kind() == kind { Ok(()) } else { Err(IdError::OtherKind { found: subject, expected: kind.name() }) }
 }
 
@@ -506,7 +510,7 @@ fn machine_id(id: &[u8]) -> Result<SubjectId, VerifyError> {
     Ok(SubjectId::new(SubjectKind::Equipment, id))
 }
 
-fn same_id(asked: SubjectId, found: &[u8]) -> Result<(), VerifyError> {
+pub(super) fn same_id(asked: SubjectId, found: &[u8]) -> Result<(), VerifyError> {
     if found == asked.id() { Ok(()) } else { Err(VerifyError::malformed("id", format!("is not that of {asked}"))) }
 }
 
