@@ -769,6 +769,12 @@ pub struct List {
     /// Maker as on the plate. 制造单位
     #[arg(long)]
     pub maker: Option<String>,
+    /// Area of the mine: 2, 4 or 6 digits of GB/T 2260. 行政区划
+    #[arg(long, value_name = "PREFIX")]
+    pub area: Option<String>,
+    /// Place of the mine, with everything below it. 地点
+    #[arg(long, value_name = "UUID", requires = "mine")]
+    pub place: Option<String>,
     /// Machines a page, 1 to 500.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub page_size: u32,

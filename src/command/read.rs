@@ -152,6 +152,11 @@ fn filter(args: &List) -> anyhow::Result<v1::EquipmentFilter> {
         model: id(&args.model, SubjectKind::Model)?,
         category: args.category.clone().unwrap_or_default(),
         maker: args.maker.clone().unwrap_or_default(),
+        area: args.area.clone().unwrap_or_default(),
+        place: match &args.place {
+            Some(place) => tally_core::id::parse_uuid(place).map_err(|error| usage(error.to_string()))?.to_vec(),
+            None => Vec::new(),
+        },
     })
 }
 

@@ -4,6 +4,7 @@
 //! head proofs against the log's key, with no server in the world; [`json`] shows every message to people, and
 //! [`publication`] turns tables that people edit into what is published.
 
+pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod draft;

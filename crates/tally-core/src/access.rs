@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tally_proto::v1::{Day, Engagement, Equipment, Mine, Organisation, Plate, Role, RoleGrant, Scope};
+use tally_proto::v1::{Day, Engagement, Equipment, GivenOrder, Mine, Organisation, Plate, Role, RoleGrant, Scope};
 
 use crate::{
     candidate::Candidate,
@@ -142,6 +142,12 @@ pub const METHODS: &[Row] = &[
     closed("FindingService", "StreamFindings"),
     closed("FindingService", "CountFindings"),
     closed("FindingService", "ListDue"),
+    closed("SupervisionService", "GetOrder"),
+    closed("SupervisionService", "ListOrders"),
+    closed("SupervisionService", "StreamSinceOrder"),
+    closed("SupervisionService", "GetMineOverview"),
+    closed("SupervisionService", "GetJurisdictionOverview"),
+    closed("SupervisionService", "ExportAudit"),
     partly("RegisterService", "GetOrganisation"),
     partly("RegisterService", "ListOrganisations"),
     partly("RegisterService", "GetMine"),
@@ -317,6 +323,23 @@ impl<'f, F: Facts> Sight<'f, F> {
             }
         }
         self.sees(&statement.subject)
+    }
+
+    /// Whether the caller gave an order, or took over who did: it sees all that the order names.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn gave(&self, order: &GivenOrder) -> Result<bool, F::Error> {
+        let Some(caller) = self.caller.filter(|_| self.view >= View::Own) else { return Ok(false) };
+        organisation_id(&order.given_by).map_or(Ok(false), |giver| self.stands_for(&caller.organisation, &giver))
+    }
+
+    /// Whether the caller sees a machine or mine as one that an order names.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn sees_named(&self, order: &GivenOrder, named: &SubjectId) -> Result<bool, F::Error> {
+        Ok(self.gave(order)? || self.sees(named)?)
     }
 
     /// Whether nothing limits what the caller sees.

@@ -1,12 +1,14 @@
 //! Questions about machines.
 
+use std::collections::HashMap;
+
 use tally_core::{
     id::{SubjectId, SubjectKind},
     state::Instant,
     text,
 };
 use tally_log::store::LogReader;
-use tally_proto::v1::{AliasKind, Equipment, EquipmentFilter, IdentityKind, Plate};
+use tally_proto::v1::{AliasKind, Equipment, EquipmentFilter, IdentityKind, Mine, Plate};
 
 use crate::{
     Index, IndexError,
@@ -147,11 +149,13 @@ impl Index {
         sees: &dyn Fn(&Equipment) -> Result<bool, IndexError>,
     ) -> Result<Page, IndexError> {
         let start = after.map(|id| [prefix.as_slice(), &id[..]].concat());
+        let mut whereabouts =
+            Whereabouts { index: self, log, filter, instant, mines: HashMap::new(), holders: HashMap::new() };
         let mut page = Page::default();
         for row in self.store.scan_after(&prefix, start) {
             let Some(subject) = keys::equipment_at_end(&row?.0) else { continue };
             let Some(state) = self.equipment(log, &subject, instant)? else { continue };
-            if !fits(filter, &state) || !sees(&state)? {
+            if !fits(filter, &state) || !whereabouts.fit(&state)? || !sees(&state)? {
                 continue;
             }
             if page.equipment.len() == count {
@@ -164,9 +168,83 @@ impl Index {
     }
 
     /// Whether nothing that is applied lies past `instant`.
-    fn is_present(&self, instant: Instant) -> Result<bool, IndexError> {
+    pub(crate) fn is_present(&self, instant: Instant) -> Result<bool, IndexError> {
         Ok(instant.as_of == Instant::ALL.as_of && self.applied()? <= instant.size)
     }
+}
+
+/// Where machines are, for the filters by place and area; each mine and holder is read once.
+struct Whereabouts<'a> {
+    index: &'a Index,
+    log: &'a LogReader,
+    filter: &'a EquipmentFilter,
+    instant: Instant,
+    mines: HashMap<Vec<u8>, Option<Mine>>,
+    /// Area codes.
+    holders: HashMap<Vec<u8>, String>,
+}
+
+impl Whereabouts<'_> {
+    fn fit(&mut self, machine: &Equipment) -> Result<bool, IndexError> {
+        let Self { filter, .. } = *self;
+        if !filter.area.is_empty() && !self.area(machine)?.starts_with(&filter.area) {
+            return Ok(false);
+        }
+        if filter.place.is_empty() {
+            return Ok(true);
+        }
+        Ok(self.mine(&machine.mine)?.is_some_and(|mine| stands_below(machine, mine, &filter.place)))
+    }
+
+    /// Area code of the mine that it is in; of its holder where it is in none.
+    fn area(&mut self, machine: &Equipment) -> Result<String, IndexError> {
+        if !machine.mine.is_empty() {
+            return Ok(self.mine(&machine.mine)?.map(|mine| mine.area_code.clone()).unwrap_or_default());
+        }
+        if let Some(known) = self.holders.get(&machine.holder) {
+            return Ok(known.clone());
+        }
+        let found = match <[u8; 16]>::try_from(machine.holder.as_slice()) {
+            Ok(id) => {
+                let subject = SubjectId::new(SubjectKind::Organisation, id);
+                self.index.organisation(self.log, &subject, self.instant)?.map(|holder| holder.area_code)
+            }
+            Err(_) => None,
+        };
+        let found = found.unwrap_or_default();
+        self.holders.insert(machine.holder.clone(), found.clone());
+        Ok(found)
+    }
+
+    fn mine(&mut self, id: &[u8]) -> Result<Option<&Mine>, IndexError> {
+        if !self.mines.contains_key(id) {
+            let found = match <[u8; 16]>::try_from(id) {
+                Ok(id) => self.index.mine(self.log, &SubjectId::new(SubjectKind::Mine, id), self.instant)?,
+                Err(_) => None,
+            };
+            self.mines.insert(id.to_vec(), found);
+        }
+        Ok(self.mines.get(id).and_then(Option::as_ref))
+    }
+}
+
+/// Whether a machine stands at a node of its mine's places or below it.
+pub(crate) fn stands_below(machine: &Equipment, mine: &Mine, node: &[u8]) -> bool {
+    let Some(place) = machine.place.as_ref().filter(|place| !place.node.is_empty() && place.mine == mine.id) else {
+        return false;
+    };
+    let mut at = place.node.as_slice();
+    // A tree of places is some levels deep; the bound keeps a circle from going on for ever.
+    for _ in 0..32 {
+        if at == node {
+            return true;
+        }
+        match mine.places.iter().find(|known| known.id == at) {
+            Some(known) if !known.parent.is_empty() => at = &known.parent,
+            Some(_) | None => return false,
+        }
+    }
+    false
 }
 
 /// The narrowest listing that a filter names.
@@ -185,7 +263,7 @@ fn listing_of(filter: &EquipmentFilter) -> Option<Vec<u8>> {
         })
 }
 
-/// Whether a machine fits a filter.
+/// Whether a machine fits a filter, but for place and area, which its mine tells.
 pub fn fits(filter: &EquipmentFilter, state: &Equipment) -> bool {
     let same = |wanted: &[u8], is: &[u8]| wanted.is_empty() || wanted == is;
     let maker = text::normalise(&filter.maker).ok();

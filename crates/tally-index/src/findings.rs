@@ -20,6 +20,7 @@ use tally_proto::v1::{
 use crate::{
     Index, IndexError,
     docket::Count,
+    equipment::stands_below,
     keys::{self, FindingListing},
     world::IndexWorld,
 };
@@ -49,7 +50,7 @@ impl Index {
     }
 
     /// The instant for which an answer by `case` holds: the one asked for, else that up to which time has passed.
-    fn moment(&self, instant: Instant, case: &Case) -> i64 {
+    pub(crate) fn moment(&self, instant: Instant, case: &Case) -> i64 {
         if instant.as_of == Instant::ALL.as_of { self.passed_us().max(case.at_us()) } else { instant.as_of.micros() }
     }
 
@@ -252,21 +253,10 @@ impl Index {
             return Ok(false);
         }
         let Some(state) = self.equipment(log, &subject, instant)? else { return Ok(false) };
-        let Some(place) = state.place.filter(|place| !place.node.is_empty()) else { return Ok(false) };
+        let Some(place) = &state.place else { return Ok(false) };
         let Ok(id) = <[u8; 16]>::try_from(place.mine.as_slice()) else { return Ok(false) };
-        let Some(mine) = self.mine(log, &SubjectId::new(SubjectKind::Mine, id), instant)? else { return Ok(false) };
-        let mut at = place.node;
-        // A tree of places is some levels deep; the bound keeps a circle from going on for ever.
-        for _ in 0..32 {
-            if at == node {
-                return Ok(true);
-            }
-            match mine.places.iter().find(|known| known.id == at) {
-                Some(known) if !known.parent.is_empty() => at.clone_from(&known.parent),
-                Some(_) | None => return Ok(false),
-            }
-        }
-        Ok(false)
+        let mine = self.mine(log, &SubjectId::new(SubjectKind::Mine, id), instant)?;
+        Ok(mine.is_some_and(|mine| stands_below(&state, &mine, node)))
     }
 
     fn findings_judged(

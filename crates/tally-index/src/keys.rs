@@ -17,7 +17,7 @@ const LISTED_FINDING: u8 = b'g';
 const FINDING_COUNT: u8 = b'c';
 const QUEUE: u8 = b'q';
 
-/// What machines can be listed by.
+/// What machines and orders can be listed by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Listing {
     Mine = 1,
@@ -33,6 +33,12 @@ pub(crate) enum Listing {
     EverInMine = 9,
     /// Machines on whose chains an organisation ever signed. Never taken out.
     EverSignedBy = 10,
+    /// Orders that name a mine. Never taken out.
+    OrderToMine = 11,
+    /// Orders that name a machine. Never taken out.
+    OrderOnMachine = 12,
+    /// Orders that an organisation gave. Never taken out.
+    OrderBy = 13,
 }
 
 /// What findings can be listed by.
@@ -94,8 +100,13 @@ pub(crate) fn listing(by: Listing, value: &[u8]) -> Vec<u8> {
 
 /// The equipment id at the end of a plate, alias or listing key.
 pub(crate) fn equipment_at_end(key: &[u8]) -> Option<SubjectId> {
+    subject_at_end(SubjectKind::Equipment, key)
+}
+
+/// The id of a subject of a kind at the end of a listing key.
+pub(crate) fn subject_at_end(kind: SubjectKind, key: &[u8]) -> Option<SubjectId> {
     let id = <[u8; 16]>::try_from(key.get(key.len().checked_sub(16)?..)?).ok()?;
-    Some(SubjectId::new(SubjectKind::Equipment, id))
+    Some(SubjectId::new(kind, id))
 }
 
 /// Where a finding is kept: by subject, rule, key, and when it began.

@@ -8,6 +8,8 @@ pub mod equipment;
 pub mod findings;
 pub mod history;
 mod keys;
+pub mod orders;
+pub mod overview;
 pub mod projection;
 pub mod register;
 mod row;

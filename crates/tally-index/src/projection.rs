@@ -10,11 +10,10 @@ use prost::Message;
 use tally_core::{
     id::{SubjectId, SubjectKind},
     rule::{
-        facts::{OrderOn, order_of},
         judge::{Case, changed_from_us, changes_the_world, judge_events},
         known_mark::KnownMark,
     },
-    state::{self, Instant, Recorded, Step, equipment, mark, mine, organisation, publication},
+    state::{self, Instant, Recorded, Step, equipment, mark, mine, order, organisation, publication},
     text,
     time::Timestamp,
 };
@@ -26,6 +25,7 @@ use crate::{
     docket::Docket,
     history,
     keys::{self, Listing},
+    orders,
     row::Row,
     store::Batch,
     world::{IndexWorld, Known},
@@ -60,7 +60,7 @@ enum State {
     Judged(Box<Case>),
     Organisation(Box<v1::Organisation>),
     Mark(Box<v1::Mark>),
-    Order(Box<OrderOn>),
+    Order(Box<v1::GivenOrder>),
     /// A publication: its chain is open, and what it says is read from the log.
     Publication,
 }
@@ -86,7 +86,7 @@ impl State {
                 v1::Organisation::decode(bytes).ok().map(|state| Self::Organisation(Box::new(state)))
             }
             SubjectKind::Mark => v1::Mark::decode(bytes).ok().map(|state| Self::Mark(Box::new(state))),
-            SubjectKind::Order => OrderOn::decode(bytes).ok().map(|state| Self::Order(Box::new(state))),
+            SubjectKind::Order => v1::GivenOrder::decode(bytes).ok().map(|state| Self::Order(Box::new(state))),
             SubjectKind::Publication => Some(Self::Publication),
             SubjectKind::Model | SubjectKind::Accident => None,
         }
@@ -101,7 +101,7 @@ impl State {
             }
             SubjectKind::Organisation => Self::Organisation(Box::new(v1::Organisation { id, ..Default::default() })),
             SubjectKind::Mark => Self::Mark(Box::default()),
-            SubjectKind::Order => Self::Order(Box::default()),
+            SubjectKind::Order => Self::Order(Box::new(v1::GivenOrder { id, ..Default::default() })),
             SubjectKind::Publication => Self::Publication,
             SubjectKind::Model | SubjectKind::Accident => Self::Closed,
         }
@@ -134,7 +134,7 @@ impl State {
             Self::Judged(case) => case.mine().map(|mine| Known::Mine(Arc::new(mine.clone()))),
             Self::Organisation(state) => Some(Known::Organisation(Arc::new(v1::Organisation::clone(state)))),
             Self::Mark(state) => Some(Known::Mark(Arc::new(KnownMark::new(v1::Mark::clone(state))))),
-            Self::Order(state) => Some(Known::Order(OrderOn::clone(state))),
+            Self::Order(state) => Some(Known::Order(order::on(state))),
             Self::Closed | Self::Publication => None,
         }
     }
@@ -419,6 +419,9 @@ impl Index {
                     batch.put(signed_by_key(&subject, organisation), Vec::new());
                 }
             }
+            if let State::Order(given) = &state {
+                orders::listed_under(&subject, given).into_iter().for_each(|key| batch.put(key, Vec::new()));
+            }
             state.write(&mut row);
             batch.put(keys::subject(&subject), row.to_bytes());
         }
@@ -566,13 +569,10 @@ fn move_on(
         }
         State::Organisation(state) if own => organisation::apply(state, &step),
         State::Mark(state) if own => mark::apply(state, &step),
-        State::Order(state) if own => {
-            if let Some(order) = order_of(&step) {
-                **state = order;
-            }
-        }
+        // A recall is remedied on the chains of its machines.
+        State::Order(state) => order::apply(state, &step),
         // Mentioned, never opened: there is no state to move.
-        State::Closed | State::Organisation(_) | State::Mark(_) | State::Order(_) | State::Publication => {}
+        State::Closed | State::Organisation(_) | State::Mark(_) | State::Publication => {}
     }
     Ok(true)
 }
@@ -616,11 +616,7 @@ fn state_of(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Optio
         SubjectKind::Organisation => organisation::fold(subject, events, instant).map(|state| state.encode_to_vec()),
         SubjectKind::Mine => mine::fold(subject, events, instant).map(|state| state.encode_to_vec()),
         SubjectKind::Mark => mark::fold(subject, events, instant).map(|state| state.encode_to_vec()),
-        SubjectKind::Order => {
-            let steps = state::in_order(subject, events, instant);
-            let own = |step: &&Step<'_>| step.recorded.candidate.statement().subject == *subject;
-            steps.iter().filter(own).find_map(order_of).map(|order| order.encode_to_vec())
-        }
+        SubjectKind::Order => order::fold(subject, events, instant).map(|state| state.encode_to_vec()),
         SubjectKind::Publication => publication::fold(subject, events, instant).map(|_| vec![1]),
         SubjectKind::Model | SubjectKind::Accident => None,
     }

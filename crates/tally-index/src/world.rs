@@ -15,10 +15,10 @@ use prost::Message;
 use tally_core::{
     id::{SubjectId, SubjectKind},
     rule::{conditions::World, facts::OrderOn, in_force::Publications, known_mark::KnownMark},
-    state::{Instant, publication},
+    state::{Instant, order, publication},
 };
 use tally_log::store::LogReader;
-use tally_proto::v1::{Equipment, Mark, Mine, Organisation};
+use tally_proto::v1::{Equipment, GivenOrder, Mark, Mine, Organisation};
 
 use crate::{Index, IndexError, history, keys, projection::Changes};
 
@@ -48,7 +48,7 @@ impl Known {
             SubjectKind::Organisation => {
                 Organisation::decode(state).ok().map(|organisation| Self::Organisation(Arc::new(organisation)))
             }
-            SubjectKind::Order => OrderOn::decode(state).ok().map(Self::Order),
+            SubjectKind::Order => GivenOrder::decode(state).ok().map(|given| Self::Order(order::on(&given))),
             SubjectKind::Equipment | SubjectKind::Model | SubjectKind::Accident | SubjectKind::Publication => None,
         };
         known.unwrap_or(Self::Nothing)

@@ -202,11 +202,19 @@ impl Access {
         Err(error)
     }
 
-    /// Whether the caller of a long stream is still who it was: its key not revoked, its role not withdrawn.
+    /// Whether the caller of a long stream of the log is still who it was: its key not revoked, its role not withdrawn.
     ///
     /// # Errors
     /// [`CallError::Token`], [`CallError::GrantLimited`].
     pub fn check_still(&self, reader: &Reader) -> Result<(), CallError> {
+        self.still(reader, "the log")?.check_whole_log(reader)
+    }
+
+    /// The access of the caller of a long stream about something as it is now, if it is still who it was.
+    ///
+    /// # Errors
+    /// [`CallError::Token`].
+    pub fn still(&self, reader: &Reader, subject: &str) -> Result<Self, CallError> {
         let Some(caller) = self.caller else { return Err(CallError::TokenMissing) };
         let now = Self { now: self.gate.clock.wall(), ..self.clone() };
         let state = reader.index.organisation(&reader.log, &caller.organisation.subject(), Instant::ALL)?;
@@ -216,10 +224,10 @@ impl Access {
             if holds { Ok(()) } else { Err(TokenError::RoleNotHeld.into()) }
         });
         if let Err(error) = checked {
-            now.refused("the log", error.reason());
+            now.refused(subject, error.reason());
             return Err(error);
         }
-        now.check_whole_log(reader)
+        Ok(now)
     }
 
     /// Holds an answer that says "nothing" back for a moment, so that its time does not tell what its bytes do not.

@@ -139,7 +139,7 @@ impl Reader {
     }
 
     /// Number of entries that were recorded at or before a time.
-    fn size_known_at(&self, known_at_us: u64, sealed: u64) -> Result<u64, CallError> {
+    pub(crate) fn size_known_at(&self, known_at_us: u64, sealed: u64) -> Result<u64, CallError> {
         let (mut low, mut high) = (0, sealed);
         while low < high {
             let middle = low + (high - low) / 2;

@@ -15,7 +15,7 @@ use tally_proto::v1::{
     equipment_service_server::EquipmentServiceServer, finding_service_server::FindingServiceServer,
     ledger_service_server::LedgerServiceServer, log_service_server::LogServiceServer,
     mark_service_server::MarkServiceServer, register_service_server::RegisterServiceServer,
-    subject_service_server::SubjectServiceServer,
+    subject_service_server::SubjectServiceServer, supervision_service_server::SupervisionServiceServer,
 };
 use tokio::{
     net::TcpListener,
@@ -35,7 +35,7 @@ use crate::{
     sequencer::{QUEUE_MESSAGES_MAX, Sequencer, SequencerEnd, UNAPPLIED_BATCHES_MAX},
     service::{
         equipment::EquipmentReads, findings::FindingReads, ledger::Ledger, log::Log, marks::Marks, register::Register,
-        subject::Subjects,
+        subject::Subjects, supervision::Supervision,
     },
     startup::{self, Layout, Progress, StartError},
 };
@@ -215,6 +215,7 @@ impl Server {
             .add_service(RegisterServiceServer::new(Register::new(reader.clone())))
             .add_service(MarkServiceServer::new(Marks::new(reader.clone(), rate)))
             .add_service(FindingServiceServer::new(FindingReads::new(reader.clone())))
+            .add_service(SupervisionServiceServer::new(Supervision::new(reader.clone())))
             .add_service(LogServiceServer::new(Log::new(reader, key)));
         let (stop, stopped) = oneshot::channel::<()>();
         // Without it an answer waits 40 ms for the caller's delayed acknowledgement.

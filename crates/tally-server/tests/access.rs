@@ -61,6 +61,8 @@ struct Holding {
     alias: String,
     /// Chain index of the note.
     note: u64,
+    /// A stop of use that names machine and mine.
+    order: SubjectId,
 }
 
 impl Holding {
@@ -93,9 +95,9 @@ impl Holding {
         };
         let condition = "put right".to_owned();
         let stop = v1::StopUseOrdered { order: Some(order), until: None, condition };
-        scene.opening(REGULATOR, Body::StopUseOrdered(stop)).record();
+        let order = scene.opening(REGULATOR, Body::StopUseOrdered(stop)).record().subject();
         let note = machine.last().chain_index().get();
-        Self { organisation: id.subject(), mine, machine, alias, note }
+        Self { organisation: id.subject(), mine, machine, alias, note, order }
     }
 }
 
@@ -154,7 +156,7 @@ fn rejected<T: std::fmt::Debug>(answered: Result<T, Status>) -> Seen {
 
 /// Calls a method about a holding. Whoever adds a row adds a call.
 async fn probe(raw: &Raw, row: &Row, holding: &Holding) -> Seen {
-    let Holding { organisation, mine, machine, alias, note } = holding;
+    let Holding { organisation, mine, machine, alias, note, order } = holding;
     let subject = machine.subject();
     let [maker, model, serial] = machine.plate();
     match (row.service, row.method) {
@@ -284,6 +286,38 @@ async fn probe(raw: &Raw, row: &Row, holding: &Holding) -> Seen {
         ("FindingService", "ListDue") => {
             let request = v1::ListDueRequest { mine: mine.id().to_vec(), ..Default::default() };
             judged(raw.findings().list_due(request).await, |answer| !answer.items.is_empty())
+        }
+        ("SupervisionService", "GetOrder") => {
+            let request = v1::GetOrderRequest { id: order.id().to_vec(), at: None };
+            judged(raw.supervision().get_order(request).await, |answer| {
+                let shown = answer.order.unwrap();
+                assert_eq!(shown.hidden, 0);
+                true
+            })
+        }
+        ("SupervisionService", "ListOrders") => {
+            let request = v1::ListOrdersRequest { page_size: 500, ..Default::default() };
+            judged(raw.supervision().list_orders(request).await, |answer| {
+                answer.orders.iter().any(|found| found.id == order.id())
+            })
+        }
+        ("SupervisionService", "StreamSinceOrder") => {
+            let request = v1::StreamSinceOrderRequest { id: order.id().to_vec(), ..Default::default() };
+            judged(raw.supervision().stream_since_order(request).await, |_| true)
+        }
+        ("SupervisionService", "GetMineOverview") => {
+            let request = v1::GetMineOverviewRequest { mine: mine.id().to_vec(), at: None };
+            judged(raw.supervision().get_mine_overview(request).await, |_| true)
+        }
+        ("SupervisionService", "GetJurisdictionOverview") => {
+            let request = v1::GetJurisdictionOverviewRequest::default();
+            judged(raw.supervision().get_jurisdiction_overview(request).await, |answer| {
+                answer.mines.iter().any(|one| one.mine == mine.id())
+            })
+        }
+        ("SupervisionService", "ExportAudit") => {
+            let request = v1::ExportAuditRequest { mine: mine.id().to_vec(), ..Default::default() };
+            judged(raw.supervision().export_audit(request).await, |_| true)
         }
         ("LogService", "GetCheckpoint") => {
             judged(raw.log().get_checkpoint(v1::GetCheckpointRequest::default()).await, |_| true)

@@ -14,6 +14,7 @@ mod mark;
 mod read;
 mod record;
 mod stream;
+mod supervision;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ pub use log::{VerifiedConsistency, VerifiedInclusion};
 pub use mark::{MarkAnswer, MarkOf};
 pub use read::{Answer, Listed, MineAnswer, PlateAnswer};
 pub use stream::{RecordStream, Recorded};
+pub use supervision::{AuditPart, AuditStream};
 
 use crate::error::{ClientError, Failure};
 use crate::state;

@@ -510,7 +510,7 @@ fn machine_id(id: &[u8]) -> Result<SubjectId, VerifyError> {
     Ok(SubjectId::new(SubjectKind::Equipment, id))
 }
 
-fn same_id(asked: SubjectId, found: &[u8]) -> Result<(), VerifyError> {
+pub(super) fn same_id(asked: SubjectId, found: &[u8]) -> Result<(), VerifyError> {
     if found == asked.id() { Ok(()) } else { Err(VerifyError::malformed("id", format!("is not that of {asked}"))) }
 }
 

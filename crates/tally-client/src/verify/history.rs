@@ -176,7 +176,7 @@ fn completeness(value: &HeadValue, suffix: Option<Suffix>, withheld: u64, hidden
 }
 
 /// FORMAT, section 3: positions rise and are < size. Nothing touches at a heads entry.
-fn check_positions(head: &VerifiedHead, touches: &[Touch]) -> Result<(), VerifyError> {
+pub(super) fn check_positions(head: &VerifiedHead, touches: &[Touch]) -> Result<(), VerifyError> {
     let size = head.checkpoint.size();
     let previous_heads = head.batch_first.get().checked_sub(1);
     let mut last: Option<LogPosition> = None;
@@ -197,7 +197,11 @@ fn check_positions(head: &VerifiedHead, touches: &[Touch]) -> Result<(), VerifyE
 }
 
 /// FORMAT, section 3: touch count and hash over all entries given.
-fn check_rolling_hash(value: &HeadValue, suffix: Option<Suffix>, touches: &[Touch]) -> Result<(), VerifyError> {
+pub(super) fn check_rolling_hash(
+    value: &HeadValue,
+    suffix: Option<Suffix>,
+    touches: &[Touch],
+) -> Result<(), VerifyError> {
     let (mut found, mut hash) = (0_u64, TouchHash::ZERO);
     if let Some(suffix) = suffix {
         let zeros = suffix.touch_hash == [0; 32];

@@ -2,6 +2,7 @@
 //!
 //! Everything here takes bytes from outside, and its time and memory are bounded by their length.
 
+mod audit;
 mod checkpoint;
 mod head_proof;
 mod history;
@@ -23,6 +24,7 @@ use tally_log::note::KeyError as LogKeyError;
 use tally_log::proof::VerifyError as PathError;
 use tally_log::{LeafHash, LogPosition, RootHash, TreeSize};
 
+pub use audit::{AuditPeriod, AuditReport, AuditVerifier, AuditedSubject, VerifiedAuditEntry};
 pub use checkpoint::{Kept, Trust, VerifiedCheckpoint};
 pub use head_proof::{Suffix, Touch, UnverifiedHeadProof, VerifiedHead, verify_head};
 pub use history::{Completeness, TouchContent, VerifiedHistory, VerifiedTouch, verify_history};

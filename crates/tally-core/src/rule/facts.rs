@@ -1103,15 +1103,8 @@ impl Facts {
     }
 
     fn orders_broken(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence) {
-        let used = is_run(step, before);
-        let touched = used || is_handled(step);
         for order in &mut self.orders {
-            let open = order.until_us == 0 || evidence.occurred_at_us < order.until_us;
-            let breaks = match order.kind {
-                1 => used && open,
-                2 => touched,
-                _ => false,
-            };
+            let breaks = goes_against(order.kind, order.until_us, step, before);
             if breaks {
                 order.broken.get_or_insert(evidence);
             }
@@ -1232,6 +1225,16 @@ pub(crate) fn lifted(body: &tally_proto::v1::FindingDecided, evidence: Evidence)
     // Of MARK-009 only what an event is; slots, which are no numbers, follow the part that sits there.
     let is_event = key.as_ref().is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
     (*rule != "MARK-009" || is_event).then_some(Breach::Close { rule, key, evidence })
+}
+
+/// Whether an event on a machine's own chain goes against an order that the machine is under: `kind` and `until_us` as of
+/// [`OrderOn`], `before` is the machine's state before the event.
+pub fn goes_against(kind: u32, until_us: i64, step: &Step<'_>, before: &Equipment) -> bool {
+    match kind {
+        1 => (until_us == 0 || step.micros() < until_us) && is_run(step, before),
+        2 => is_handled(step) || is_run(step, before),
+        _ => false,
+    }
 }
 
 /// What an event that opens an order does; `None` for any other event.

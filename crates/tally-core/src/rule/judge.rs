@@ -156,6 +156,14 @@ impl Case {
         }
     }
 
+    /// What the rules remember of the mine; `None` for a machine.
+    pub fn mine_facts(&self) -> Option<&MineFacts> {
+        match &self.about {
+            About::Machine(..) => None,
+            About::Mine(_, facts) => Some(facts),
+        }
+    }
+
     /// Conditions that are open, sorted by rule and key.
     pub fn open(&self) -> &[Finding] {
         &self.open

@@ -6,6 +6,7 @@
 pub mod conditions;
 pub mod criteria;
 pub mod facts;
+pub mod figures;
 pub mod in_force;
 pub mod judge;
 pub mod known_mark;

@@ -6,6 +6,7 @@
 pub mod equipment;
 pub mod mark;
 pub mod mine;
+pub mod order;
 pub mod organisation;
 pub mod publication;
 

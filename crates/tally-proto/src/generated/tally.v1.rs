@@ -6499,6 +6499,12 @@ pub struct EquipmentFilter {
     /// Maker as on the plate, compared in normal form. 制造单位
     #[prost(string, tag = "7")]
     pub maker: ::prost::alloc::string::String,
+    /// Place of a mine with everything below it, 16-byte node id; with `mine` only. 地点
+    #[prost(bytes = "vec", tag = "8")]
+    pub place: ::prost::alloc::vec::Vec<u8>,
+    /// Area of the mine that it is in, of its holder where it is in none: a GB/T 2260 prefix of 2, 4 or 6 digits. 行政区划
+    #[prost(string, tag = "9")]
+    pub area: ::prost::alloc::string::String,
 }
 /// Asks for a list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10224,6 +10230,1267 @@ pub mod finding_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tally.v1.FindingService";
     impl<T> tonic::server::NamedService for FindingServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// The state of an order. 指令状态
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GivenOrder {
+    /// Order id, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// What it does.
+    #[prost(enumeration = "OrderKind", tag = "2")]
+    pub kind: i32,
+    /// Number of the order. 文书编号
+    #[prost(string, tag = "3")]
+    pub order_no: ::prost::alloc::string::String,
+    /// Authority as it signs itself. 机关
+    #[prost(string, tag = "4")]
+    pub authority: ::prost::alloc::string::String,
+    /// Who gave it, 16-byte organisation id.
+    #[prost(bytes = "vec", tag = "5")]
+    pub given_by: ::prost::alloc::vec::Vec<u8>,
+    /// Legal basis. 法律依据
+    #[prost(string, tag = "6")]
+    pub legal_basis: ::prost::alloc::string::String,
+    /// The entry that gave it.
+    #[prost(message, optional, tag = "7")]
+    pub given: ::core::option::Option<Evidence>,
+    /// First instant after its last day, or after the last day of the remedy: microseconds since 1970 UTC; 0 where a
+    /// condition ends it. 期限
+    #[prost(int64, tag = "8")]
+    pub until_us: i64,
+    /// Condition under which a stop of use ends. 解除条件
+    #[prost(string, tag = "9")]
+    pub condition: ::prost::alloc::string::String,
+    /// The query that found the machines. 查询
+    #[prost(string, tag = "10")]
+    pub query: ::prost::alloc::string::String,
+    /// SHA-256 over the ids of all machines, as the order says it; empty without a query.
+    #[prost(bytes = "vec", tag = "11")]
+    pub list_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Number of a seal. 封条编号
+    #[prost(string, tag = "12")]
+    pub seal_no: ::prost::alloc::string::String,
+    /// Where it was sealed. 地点
+    #[prost(message, optional, tag = "13")]
+    pub place: ::core::option::Option<Place>,
+    /// Model of a recall, 16-byte id. 型号
+    #[prost(bytes = "vec", tag = "14")]
+    pub model: ::prost::alloc::vec::Vec<u8>,
+    /// Hazard of a recall. 危害
+    #[prost(string, tag = "15")]
+    pub hazard: ::prost::alloc::string::String,
+    /// What must be done until a recall is remedied.
+    #[prost(enumeration = "InterimMeasure", tag = "16")]
+    pub interim: i32,
+    /// Remedy of a recall. 补救措施
+    #[prost(string, tag = "17")]
+    pub remedy: ::prost::alloc::string::String,
+    /// Machines, by id. 设备
+    #[prost(message, repeated, tag = "18")]
+    pub machines: ::prost::alloc::vec::Vec<OrderedMachine>,
+    /// Mines that must acknowledge it, by id. 煤矿
+    #[prost(message, repeated, tag = "19")]
+    pub mines: ::prost::alloc::vec::Vec<OrderedMine>,
+    /// How many machines and mines are left out because the caller may not see them.
+    #[prost(uint32, tag = "20")]
+    pub hidden: u32,
+    /// How many of the machines that are shown it still holds: not lifted, unsealed or remedied. 未解除
+    #[prost(uint32, tag = "21")]
+    pub open_machines: u32,
+    /// How many of the mines that are shown neither acknowledged it nor refused to. 未签收
+    #[prost(uint32, tag = "22")]
+    pub open_receipts: u32,
+}
+/// A machine of an order. 指令设备
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderedMachine {
+    /// Machine, 16-byte equipment id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub machine: ::prost::alloc::vec::Vec<u8>,
+    /// The entry that named it.
+    #[prost(message, optional, tag = "2")]
+    pub named: ::core::option::Option<Evidence>,
+    /// The entry that ended the order for it; absent while it holds. 解除
+    #[prost(message, optional, tag = "3")]
+    pub ended: ::core::option::Option<Evidence>,
+    /// Kind of that entry: body number, as in Statement.
+    #[prost(uint32, tag = "4")]
+    pub ended_kind: u32,
+    /// Who signed it, 16-byte organisation id. 解除单位
+    #[prost(bytes = "vec", tag = "5")]
+    pub ended_by: ::prost::alloc::vec::Vec<u8>,
+    /// Who checked, as it says. 复查人(机关)
+    #[prost(string, tag = "6")]
+    pub checked_by: ::prost::alloc::string::String,
+    /// What it says: result, decision or work.
+    #[prost(string, tag = "7")]
+    pub result: ::prost::alloc::string::String,
+    /// A remedy that was reported and failed its check; absent where none was.
+    #[prost(message, optional, tag = "8")]
+    pub failed: ::core::option::Option<Evidence>,
+}
+/// A mine of an order. 指令煤矿
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderedMine {
+    /// Mine, 16-byte id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// The entry that named it.
+    #[prost(message, optional, tag = "2")]
+    pub named: ::core::option::Option<Evidence>,
+    /// When it was acknowledged; absent where it was not. 签收
+    #[prost(message, optional, tag = "3")]
+    pub received: ::core::option::Option<Evidence>,
+    /// Who acknowledged it, 16-byte organisation id.
+    #[prost(bytes = "vec", tag = "4")]
+    pub received_by: ::prost::alloc::vec::Vec<u8>,
+    /// When a regulator noted that the mine refused; absent where none did. 拒签
+    #[prost(message, optional, tag = "5")]
+    pub refused: ::core::option::Option<Evidence>,
+    /// Who noted it, 16-byte organisation id.
+    #[prost(bytes = "vec", tag = "6")]
+    pub refused_by: ::prost::alloc::vec::Vec<u8>,
+    /// Note of the receipt or refusal, the last one.
+    #[prost(string, tag = "7")]
+    pub note: ::prost::alloc::string::String,
+}
+/// Asks for an order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOrderRequest {
+    /// Order id, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+}
+/// Answers GetOrder.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetOrderResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// The order.
+    #[prost(message, optional, tag = "2")]
+    pub order: ::core::option::Option<GivenOrder>,
+}
+/// Filters of orders; what is empty does not filter, all that are set must hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderFilter {
+    /// Mine, 16-byte id: that it names, or in which one of its machines is. 煤矿
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Machine that it names, 16-byte equipment id. 设备
+    #[prost(bytes = "vec", tag = "2")]
+    pub machine: ::prost::alloc::vec::Vec<u8>,
+    /// Who gave it, 16-byte organisation id. 机关
+    #[prost(bytes = "vec", tag = "3")]
+    pub given_by: ::prost::alloc::vec::Vec<u8>,
+    /// Kinds, any of them.
+    #[prost(enumeration = "OrderKind", repeated, tag = "4")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Whether only those are listed that still hold a machine or lack a receipt. 仅未结
+    #[prost(bool, tag = "5")]
+    pub open: bool,
+}
+/// Asks for orders.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOrdersRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<OrderFilter>,
+    /// The two clocks; a page token carries the knowledge of its first page.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+    /// Orders a page, 1 to 500; 0 for 50, larger is taken as 500.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// Token of the page before; empty for the first.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answers ListOrders.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOrdersResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// Orders, ordered by id, each as GetOrder shows it.
+    #[prost(message, repeated, tag = "2")]
+    pub orders: ::prost::alloc::vec::Vec<GivenOrder>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks what happened since an order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamSinceOrderRequest {
+    /// Order id, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+    /// Whether only what goes against the order is streamed. 仅违反指令
+    #[prost(bool, tag = "3")]
+    pub against_only: bool,
+}
+/// Answers StreamSinceOrder.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamSinceOrderResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// What happened, by machine and then in order of time.
+    #[prost(message, repeated, tag = "2")]
+    pub events: ::prost::alloc::vec::Vec<SinceOrder>,
+}
+/// Something that happened to a machine after an order named it. 指令后事件
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SinceOrder {
+    /// Machine, 16-byte equipment id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub machine: ::prost::alloc::vec::Vec<u8>,
+    /// Kind: body number, as in Statement.
+    #[prost(uint32, tag = "2")]
+    pub kind: u32,
+    /// The entry.
+    #[prost(message, optional, tag = "3")]
+    pub evidence: ::core::option::Option<Evidence>,
+    /// Chain that it stands on, 17-byte subject key: another than the machine's where it mentions it.
+    #[prost(bytes = "vec", tag = "4")]
+    pub subject: ::prost::alloc::vec::Vec<u8>,
+    /// Who signed it, 16-byte organisation id.
+    #[prost(bytes = "vec", tag = "5")]
+    pub organisation: ::prost::alloc::vec::Vec<u8>,
+    /// Whether it goes against the order: the machine was used while it must not be, or touched while it was sealed. 违反指令
+    #[prost(bool, tag = "6")]
+    pub against: bool,
+    /// Whether it says that it happened before the order, and was recorded after it. 补录
+    #[prost(bool, tag = "7")]
+    pub backfilled: bool,
+}
+/// A share: of `whole`, `part` are so. 比率
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Share {
+    /// How many are so.
+    #[prost(uint64, tag = "1")]
+    pub part: u64,
+    /// Of how many.
+    #[prost(uint64, tag = "2")]
+    pub whole: u64,
+}
+/// How many machines are in a state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StateCount {
+    /// Service state.
+    #[prost(enumeration = "ServiceState", tag = "1")]
+    pub state: i32,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub machines: u64,
+}
+/// How many machines are of a category.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CategoryCount {
+    /// Category code.
+    #[prost(string, tag = "1")]
+    pub category: ::prost::alloc::string::String,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub machines: u64,
+    /// How many of them in service are fit, as in Figures.
+    #[prost(message, optional, tag = "3")]
+    pub fit: ::core::option::Option<Share>,
+}
+/// The figures of a mine or an area. Machines that are scrapped, dismantled, exported, lost or rebuilt under another plate
+/// are counted by state and category only. 指标
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Figures {
+    /// Machines on record. 设备台数
+    #[prost(uint64, tag = "1")]
+    pub machines: u64,
+    /// Machines by state, in the order of the states. 按状态
+    #[prost(message, repeated, tag = "2")]
+    pub states: ::prost::alloc::vec::Vec<StateCount>,
+    /// Machines by category, by code. 按类别
+    #[prost(message, repeated, tag = "3")]
+    pub categories: ::prost::alloc::vec::Vec<CategoryCount>,
+    /// Of the machines at their places (below ground, installed, in use, standby, idle, under maintenance, stopped), those
+    /// that are fit: neither stopped nor under maintenance, without open faults, not sealed nor stopped by an order. 完好率
+    #[prost(message, optional, tag = "4")]
+    pub fit: ::core::option::Option<Share>,
+    /// Of the same, those that wait for repair: stopped or under maintenance. 待修率
+    #[prost(message, optional, tag = "5")]
+    pub awaiting_repair: ::core::option::Option<Share>,
+    /// Of the same, as far as their category asks for explosion protection, those without an open finding about it and
+    /// without a fault that lost it. 防爆合格率
+    #[prost(message, optional, tag = "6")]
+    pub ex_fit: ::core::option::Option<Share>,
+    /// Of all scheduled work that has a date, on all machines, what is not overdue. 检测及时率
+    #[prost(message, optional, tag = "7")]
+    pub work_on_time: ::core::option::Option<Share>,
+    /// Machines in use or standby with a fault that nobody confirmed as put right. 带病运行
+    #[prost(uint64, tag = "8")]
+    pub run_with_fault: u64,
+    /// Machines under a stop-use order that holds. 责令停用
+    #[prost(uint64, tag = "9")]
+    pub stop_use: u64,
+    /// Machines under a seal. 查封
+    #[prost(uint64, tag = "10")]
+    pub sealed: u64,
+    /// Machines under a recall that is not remedied. 召回
+    #[prost(uint64, tag = "11")]
+    pub recalled: u64,
+    /// Orders that name a mine and that it neither acknowledged nor refused to. 未签收指令
+    #[prost(uint64, tag = "12")]
+    pub receipts_due: u64,
+    /// Open findings that were not dismissed, by severity. 未关闭问题
+    #[prost(uint64, tag = "13")]
+    pub findings_major: u64,
+    /// The same, serious.
+    #[prost(uint64, tag = "14")]
+    pub findings_serious: u64,
+    /// The same, general.
+    #[prost(uint64, tag = "15")]
+    pub findings_general: u64,
+    /// The same, notes.
+    #[prost(uint64, tag = "16")]
+    pub findings_notes: u64,
+    /// How many of all these are in the closed legal list. 重大事故隐患(判定标准)
+    #[prost(uint64, tag = "17")]
+    pub findings_legal_major: u64,
+}
+/// The figures of one mine. 矿井指标
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MineFigures {
+    /// Mine, 16-byte id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Its area code. 行政区划
+    #[prost(string, tag = "3")]
+    pub area_code: ::prost::alloc::string::String,
+    /// Its figures.
+    #[prost(message, optional, tag = "4")]
+    pub figures: ::core::option::Option<Figures>,
+}
+/// Asks for the overview of a mine.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMineOverviewRequest {
+    /// Mine, 16-byte id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+}
+/// Answers GetMineOverview.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetMineOverviewResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// The figures, of the machines that the caller may see.
+    #[prost(message, optional, tag = "2")]
+    pub overview: ::core::option::Option<MineFigures>,
+}
+/// Asks for the overview of an area.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetJurisdictionOverviewRequest {
+    /// Area, a GB/T 2260 prefix of 2, 4 or 6 digits; empty for all that the caller may see. 行政区划
+    #[prost(string, tag = "1")]
+    pub area: ::prost::alloc::string::String,
+    /// The two clocks.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<At>,
+}
+/// Answers GetJurisdictionOverview.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetJurisdictionOverviewResponse {
+    /// What it was answered from.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// The sum.
+    #[prost(message, optional, tag = "2")]
+    pub figures: ::core::option::Option<Figures>,
+    /// Each mine, those with the gravest findings first.
+    #[prost(message, repeated, tag = "3")]
+    pub mines: ::prost::alloc::vec::Vec<MineFigures>,
+}
+/// Asks for everything about a mine in a period.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportAuditRequest {
+    /// Mine, 16-byte id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub mine: ::prost::alloc::vec::Vec<u8>,
+    /// Recorded at or after: microseconds since 1970 UTC; 0 for the beginning.
+    #[prost(uint64, tag = "2")]
+    pub from_us: u64,
+    /// Recorded before: microseconds since 1970 UTC; 0 for all that is on record.
+    #[prost(uint64, tag = "3")]
+    pub until_us: u64,
+    /// Tree size of a checkpoint that the caller kept, 0 for none: the answer proves that its own extends it.
+    #[prost(uint64, tag = "4")]
+    pub kept_size: u64,
+}
+/// Answers ExportAudit: the first message has basis, checkpoint and bounds, then come entries, then subjects.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportAuditResponse {
+    /// What it was answered from; in the first message.
+    #[prost(message, optional, tag = "1")]
+    pub basis: ::core::option::Option<Basis>,
+    /// The checkpoint under which everything is proved, a signed note as text; in the first message. 检查点
+    #[prost(bytes = "vec", tag = "2")]
+    pub checkpoint: ::prost::alloc::vec::Vec<u8>,
+    /// Consistency proof from the checkpoint that the caller kept; in the first message.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub consistency: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The last heads entry that was recorded before the period; absent where the period has no begin or nothing came before.
+    #[prost(message, optional, tag = "4")]
+    pub before: ::core::option::Option<AuditBound>,
+    /// The first heads entry that was recorded after the period; absent where nothing came after.
+    #[prost(message, optional, tag = "5")]
+    pub after: ::core::option::Option<AuditBound>,
+    /// Entries of the period, in order of position.
+    #[prost(message, repeated, tag = "6")]
+    pub entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    /// Public keys that signed the entries, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Subjects with their head proofs: the mine first, then the machines that ever were in it, by id.
+    #[prost(message, repeated, tag = "8")]
+    pub subjects: ::prost::alloc::vec::Vec<AuditSubject>,
+}
+/// A heads entry that bounds a period: it ends a batch, and says nothing about anybody. 期间界
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditBound {
+    /// Position in the log.
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    /// The entry.
+    #[prost(bytes = "vec", tag = "2")]
+    pub entry: ::prost::alloc::vec::Vec<u8>,
+    /// Inclusion proof under the checkpoint: 32-byte hashes, the leaf's sibling first.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub inclusion: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// An entry of an audit. 审计条目
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditEntry {
+    /// Position in the log. 位置
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    /// RFC 6962 leaf hash of the entry, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub leaf_hash: ::prost::alloc::vec::Vec<u8>,
+    /// When the ledger sealed it: microseconds since 1970 UTC. 记载时间
+    #[prost(uint64, tag = "3")]
+    pub recorded_at_us: u64,
+    /// Kind: body number, as in Statement; 0 where it is withheld.
+    #[prost(uint32, tag = "4")]
+    pub kind: u32,
+    /// The entry as it is in the log; empty where the caller may not see it.
+    #[prost(bytes = "vec", tag = "5")]
+    pub entry: ::prost::alloc::vec::Vec<u8>,
+}
+/// Proves that no entry of a subject is missing in a period. 审计主体
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditSubject {
+    /// How many entries of the period touch it.
+    #[prost(uint64, tag = "1")]
+    pub entries: u64,
+    /// Its head proof: the touches are leaf hashes, from the last one before the period on; what came before that one is the
+    /// suffix. The entries of the period stand in the stream at their positions.
+    #[prost(message, optional, tag = "2")]
+    pub proof: ::core::option::Option<HeadProof>,
+}
+/// What an order does. 指令种类
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OrderKind {
+    /// Not said.
+    Unspecified = 0,
+    /// Its machines must not be used. 责令停止使用
+    StopUse = 1,
+    /// Its machines are sealed or seized. 查封/扣押
+    Seal = 2,
+    /// Its machines are recalled. 召回
+    Recall = 3,
+}
+impl OrderKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ORDER_KIND_UNSPECIFIED",
+            Self::StopUse => "ORDER_KIND_STOP_USE",
+            Self::Seal => "ORDER_KIND_SEAL",
+            Self::Recall => "ORDER_KIND_RECALL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ORDER_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "ORDER_KIND_STOP_USE" => Some(Self::StopUse),
+            "ORDER_KIND_SEAL" => Some(Self::Seal),
+            "ORDER_KIND_RECALL" => Some(Self::Recall),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "grpc")]
+pub mod supervision_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads orders and what came of them, overviews, and everything about a mine with proofs. 监管
+    #[derive(Debug, Clone)]
+    pub struct SupervisionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> SupervisionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SupervisionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SupervisionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns an order with its receipts and what is still open. Who gave it sees it whole; the others the machines and
+        /// mines that they may see. 指令
+        /// Errors: NOT_FOUND, also where it names nothing that the caller may see; OUT_OF_RANGE for a known_at that lies ahead.
+        pub async fn get_order(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOrderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.SupervisionService/GetOrder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.SupervisionService", "GetOrder"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists orders by filter, of those that the caller may see, ordered by order id. 指令清单
+        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        pub async fn list_orders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrdersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.SupervisionService/ListOrders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.SupervisionService", "ListOrders"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams what happened to the machines of an order since it named them, machine by machine, each in order of time;
+        /// what goes against the order is marked. 指令后情况
+        /// Errors: as of GetOrder.
+        pub async fn stream_since_order(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamSinceOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamSinceOrderResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.SupervisionService/StreamSinceOrder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tally.v1.SupervisionService", "StreamSinceOrder"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Returns the figures of a mine. 矿井概览
+        /// Errors: NOT_FOUND, also where the caller may not see the mine; OUT_OF_RANGE for an instant that lies ahead.
+        pub async fn get_mine_overview(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetMineOverviewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetMineOverviewResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.SupervisionService/GetMineOverview",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tally.v1.SupervisionService", "GetMineOverview"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the figures of an area: the sum over its mines that the caller may see, and each of them. 辖区概览
+        /// Errors: INVALID_ARGUMENT for an area that is none; OUT_OF_RANGE for an instant that lies ahead.
+        pub async fn get_jurisdiction_overview(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetJurisdictionOverviewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetJurisdictionOverviewResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.SupervisionService/GetJurisdictionOverview",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tally.v1.SupervisionService",
+                        "GetJurisdictionOverview",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams every entry that touches a mine, or a machine that ever was in it, and was recorded in a period; then for each
+        /// of these subjects a head proof by which none of them is missing. 审计导出
+        /// Errors: NOT_FOUND, also where the caller may not see the mine; INVALID_ARGUMENT for a period that is none;
+        /// UNAUTHENTICATED where the caller's key is revoked meanwhile.
+        pub async fn export_audit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportAuditResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.SupervisionService/ExportAudit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.SupervisionService", "ExportAudit"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "grpc")]
+pub mod supervision_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SupervisionServiceServer.
+    #[async_trait]
+    pub trait SupervisionService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns an order with its receipts and what is still open. Who gave it sees it whole; the others the machines and
+        /// mines that they may see. 指令
+        /// Errors: NOT_FOUND, also where it names nothing that the caller may see; OUT_OF_RANGE for a known_at that lies ahead.
+        async fn get_order(
+            &self,
+            request: tonic::Request<super::GetOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOrderResponse>,
+            tonic::Status,
+        >;
+        /// Lists orders by filter, of those that the caller may see, ordered by order id. 指令清单
+        /// Errors: INVALID_ARGUMENT for a page token of another query; OUT_OF_RANGE for a known_at that lies ahead.
+        async fn list_orders(
+            &self,
+            request: tonic::Request<super::ListOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrdersResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the StreamSinceOrder method.
+        type StreamSinceOrderStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::StreamSinceOrderResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams what happened to the machines of an order since it named them, machine by machine, each in order of time;
+        /// what goes against the order is marked. 指令后情况
+        /// Errors: as of GetOrder.
+        async fn stream_since_order(
+            &self,
+            request: tonic::Request<super::StreamSinceOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::StreamSinceOrderStream>,
+            tonic::Status,
+        >;
+        /// Returns the figures of a mine. 矿井概览
+        /// Errors: NOT_FOUND, also where the caller may not see the mine; OUT_OF_RANGE for an instant that lies ahead.
+        async fn get_mine_overview(
+            &self,
+            request: tonic::Request<super::GetMineOverviewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetMineOverviewResponse>,
+            tonic::Status,
+        >;
+        /// Returns the figures of an area: the sum over its mines that the caller may see, and each of them. 辖区概览
+        /// Errors: INVALID_ARGUMENT for an area that is none; OUT_OF_RANGE for an instant that lies ahead.
+        async fn get_jurisdiction_overview(
+            &self,
+            request: tonic::Request<super::GetJurisdictionOverviewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetJurisdictionOverviewResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ExportAudit method.
+        type ExportAuditStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportAuditResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams every entry that touches a mine, or a machine that ever was in it, and was recorded in a period; then for each
+        /// of these subjects a head proof by which none of them is missing. 审计导出
+        /// Errors: NOT_FOUND, also where the caller may not see the mine; INVALID_ARGUMENT for a period that is none;
+        /// UNAUTHENTICATED where the caller's key is revoked meanwhile.
+        async fn export_audit(
+            &self,
+            request: tonic::Request<super::ExportAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ExportAuditStream>,
+            tonic::Status,
+        >;
+    }
+    /// Reads orders and what came of them, overviews, and everything about a mine with proofs. 监管
+    #[derive(Debug)]
+    pub struct SupervisionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SupervisionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SupervisionServiceServer<T>
+    where
+        T: SupervisionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tally.v1.SupervisionService/GetOrder" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetOrderSvc<T: SupervisionService>(pub Arc<T>);
+                    impl<
+                        T: SupervisionService,
+                    > tonic::server::UnaryService<super::GetOrderRequest>
+                    for GetOrderSvc<T> {
+                        type Response = super::GetOrderResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetOrderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SupervisionService>::get_order(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetOrderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.SupervisionService/ListOrders" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOrdersSvc<T: SupervisionService>(pub Arc<T>);
+                    impl<
+                        T: SupervisionService,
+                    > tonic::server::UnaryService<super::ListOrdersRequest>
+                    for ListOrdersSvc<T> {
+                        type Response = super::ListOrdersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOrdersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SupervisionService>::list_orders(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOrdersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.SupervisionService/StreamSinceOrder" => {
+                    #[allow(non_camel_case_types)]
+                    struct StreamSinceOrderSvc<T: SupervisionService>(pub Arc<T>);
+                    impl<
+                        T: SupervisionService,
+                    > tonic::server::ServerStreamingService<
+                        super::StreamSinceOrderRequest,
+                    > for StreamSinceOrderSvc<T> {
+                        type Response = super::StreamSinceOrderResponse;
+                        type ResponseStream = T::StreamSinceOrderStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StreamSinceOrderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SupervisionService>::stream_since_order(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StreamSinceOrderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.SupervisionService/GetMineOverview" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetMineOverviewSvc<T: SupervisionService>(pub Arc<T>);
+                    impl<
+                        T: SupervisionService,
+                    > tonic::server::UnaryService<super::GetMineOverviewRequest>
+                    for GetMineOverviewSvc<T> {
+                        type Response = super::GetMineOverviewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetMineOverviewRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SupervisionService>::get_mine_overview(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetMineOverviewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.SupervisionService/GetJurisdictionOverview" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetJurisdictionOverviewSvc<T: SupervisionService>(pub Arc<T>);
+                    impl<
+                        T: SupervisionService,
+                    > tonic::server::UnaryService<super::GetJurisdictionOverviewRequest>
+                    for GetJurisdictionOverviewSvc<T> {
+                        type Response = super::GetJurisdictionOverviewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::GetJurisdictionOverviewRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SupervisionService>::get_jurisdiction_overview(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetJurisdictionOverviewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tally.v1.SupervisionService/ExportAudit" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportAuditSvc<T: SupervisionService>(pub Arc<T>);
+                    impl<
+                        T: SupervisionService,
+                    > tonic::server::ServerStreamingService<super::ExportAuditRequest>
+                    for ExportAuditSvc<T> {
+                        type Response = super::ExportAuditResponse;
+                        type ResponseStream = T::ExportAuditStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportAuditRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SupervisionService>::export_audit(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportAuditSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SupervisionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tally.v1.SupervisionService";
+    impl<T> tonic::server::NamedService for SupervisionServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

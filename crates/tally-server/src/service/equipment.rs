@@ -9,6 +9,7 @@ use tally_index::IndexError;
 use tally_proto::v1::{self, equipment_service_server::EquipmentService};
 use tonic::{Request, Response, Status};
 
+use super::findings::check_area;
 use crate::{
     access::{Access, Ledger},
     reader::{PageToken, Reader, page_size, subject_of},
@@ -124,6 +125,14 @@ impl EquipmentService for EquipmentReads {
         let access = Access::of(&request)?;
         let v1::ListEquipmentRequest { filter, at, page_size: asked, page_token } = request.into_inner();
         let filter = filter.unwrap_or_default();
+        check_area("filter.area", &filter.area)?;
+        if !filter.place.is_empty() {
+            crate::status::id16("filter.place", &filter.place)?;
+            if filter.mine.is_empty() {
+                let what = "goes with filter.mine, whose place it is".to_owned();
+                return Err(CallError::BadRequest { field: "filter.place", what }.into());
+            }
+        }
         let query = [filter.encode_to_vec(), at.unwrap_or_default().encode_to_vec()].concat();
         let token = PageToken::parse(&page_token, &query)?;
         let answered = self.reader.ask(move |reader, snapshot| {
@@ -182,6 +191,7 @@ fn asked_for(filter: &v1::EquipmentFilter) -> String {
         named(SubjectKind::Organisation, &filter.owner).map(|owner| format!("owned by {owner}")),
         named(SubjectKind::Model, &filter.model).map(|model| format!("of {model}")),
         (!filter.category.is_empty()).then(|| format!("of category {}", filter.category)),
+        (!filter.area.is_empty()).then(|| format!("in area {}", filter.area)),
         (!filter.maker.is_empty()).then(|| format!("of maker {}", filter.maker)),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

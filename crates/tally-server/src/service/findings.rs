@@ -80,7 +80,11 @@ impl ListToken {
 }
 
 /// The instant of a question about findings, and its basis: what time has not brought yet is not answered.
-fn resolve(reader: &Reader, at: Option<&v1::At>, snapshot: &Snapshot) -> Result<(Instant, v1::Basis), CallError> {
+pub(super) fn resolve(
+    reader: &Reader,
+    at: Option<&v1::At>,
+    snapshot: &Snapshot,
+) -> Result<(Instant, v1::Basis), CallError> {
     let (instant, mut basis) = reader.resolve(at, snapshot)?;
     let now_us = reader.moment_us(snapshot);
     if basis.as_of_us > now_us {
@@ -110,15 +114,21 @@ fn check_filter(filter: &v1::FindingFilter) -> Result<(), CallError> {
             return refuse(field, format!("has {} bytes; an id has 16", id.len()));
         }
     }
-    let area = &filter.area;
-    let is_prefix = matches!(area.len(), 2 | 4 | 6) && area.bytes().all(|byte| byte.is_ascii_digit());
-    if !area.is_empty() && !is_prefix {
-        return refuse("filter.area", format!("{area} is no GB/T 2260 prefix of 2, 4 or 6 digits"));
-    }
+    check_area("filter.area", &filter.area)?;
     if !filter.place.is_empty() && filter.mine.is_empty() {
         return refuse("filter.place", "goes with filter.mine, whose place it is".to_owned());
     }
     Ok(())
+}
+
+/// An area of a request: empty, or the beginning of a code.
+pub(super) fn check_area(field: &'static str, area: &str) -> Result<(), CallError> {
+    let is_prefix = matches!(area.len(), 2 | 4 | 6) && area.bytes().all(|byte| byte.is_ascii_digit());
+    if area.is_empty() || is_prefix {
+        return Ok(());
+    }
+    let what = format!("{area} is no GB/T 2260 prefix of 2, 4 or 6 digits");
+    Err(CallError::BadRequest { field, what })
 }
 
 /// A filter in a line of the access log: whose findings were asked for.

@@ -1,5 +1,6 @@
 //! The gRPC services: requests in, answers out. What may happen is decided elsewhere.
 
+mod audit_export;
 pub mod equipment;
 pub mod findings;
 pub mod ledger;
@@ -7,3 +8,4 @@ pub mod log;
 pub mod marks;
 pub mod register;
 pub mod subject;
+pub mod supervision;

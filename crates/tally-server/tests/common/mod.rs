@@ -27,7 +27,7 @@ use tally_proto::v1::{
     self, equipment_service_client::EquipmentServiceClient, finding_service_client::FindingServiceClient,
     ledger_service_client::LedgerServiceClient, log_service_client::LogServiceClient,
     mark_service_client::MarkServiceClient, register_service_client::RegisterServiceClient,
-    subject_service_client::SubjectServiceClient,
+    subject_service_client::SubjectServiceClient, supervision_service_client::SupervisionServiceClient,
 };
 use tally_server::clock::Clock;
 use tally_testkit::{
@@ -184,6 +184,11 @@ impl Raw {
     pub(crate) fn findings(&self) -> FindingServiceClient<Asked> {
         let (channel, asking) = self.asked();
         FindingServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn supervision(&self) -> SupervisionServiceClient<Asked> {
+        let (channel, asking) = self.asked();
+        SupervisionServiceClient::with_interceptor(channel, asking).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     pub(crate) fn log(&self) -> LogServiceClient<Asked> {
