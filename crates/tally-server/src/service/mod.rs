@@ -5,5 +5,6 @@ pub mod findings;
 pub mod ledger;
 pub mod log;
 pub mod marks;
+pub mod refusals;
 pub mod register;
 pub mod subject;
