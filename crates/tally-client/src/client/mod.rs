@@ -11,6 +11,7 @@ mod kept;
 mod log;
 mod read;
 mod record;
+mod refusals;
 mod stream;
 
 use std::fmt;
