@@ -4,6 +4,7 @@ pub mod finding;
 pub mod mark;
 pub mod order;
 pub mod publish;
+pub mod refusals;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -152,6 +153,15 @@ pub enum Command {
     /// Verifies, exports and follows the log itself. 日志
     #[command(subcommand)]
     Log(Log),
+    /// Lists submissions that were refused, by the server's word: under no checkpoint. 拒收记录
+    ///
+    /// Examples:
+    ///   tally refusals --reason STRANGER --since 2026-04-01T00:00:00+08:00
+    ///   tally refusals --about 'Maker::Model::Serial' --output json
+    ///
+    /// An organisation sees its own, a regulator those of its jurisdiction, the registrar all.
+    #[command(verbatim_doc_comment)]
+    Refusals(refusals::Refusals),
     /// Prints a token that proves for a few minutes who asks, for programs that speak gRPC by themselves. 令牌
     ///
     /// Examples:

@@ -178,6 +178,7 @@ fn publish(founded: &Founded, dir: &Path, from: v1::Day) -> anyhow::Result<Vec<S
         insecure_plaintext: false,
         log_readers: Vec::new(),
         public_rate: 0,
+        chain_limit: true,
         accept_clock: false,
         fence: None,
         new_fence: false,

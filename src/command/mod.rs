@@ -13,6 +13,7 @@ mod order;
 mod publish;
 mod read;
 mod record;
+mod refusals;
 mod register;
 mod rules;
 mod serve;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::List(args) => read::list(&args, output),
         Command::Proof(args) => read::proof(args, output),
         Command::Log(args) => log::run(args, output),
+        Command::Refusals(args) => refusals::run(&args, output),
         Command::Token(args) => token::run(&args, output),
     }
 }

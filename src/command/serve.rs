@@ -34,6 +34,7 @@ pub fn run(args: &Serve, output: &Output) -> anyhow::Result<ExitCode> {
         verify_threads: std::thread::available_parallelism().map_or(2, usize::from),
         index_cache_bytes: args.index_cache * MIB,
         public_rate: args.public_rate,
+        chain_limit: true,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(&config, output))

@@ -22,6 +22,7 @@ const FILES: &[&str] = &[
     "tally/v1/mark_service.proto",
     "tally/v1/finding_service.proto",
     "tally/v1/supervision_service.proto",
+    "tally/v1/refusal_service.proto",
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -148,6 +148,7 @@ pub const METHODS: &[Row] = &[
     closed("SupervisionService", "GetMineOverview"),
     closed("SupervisionService", "GetJurisdictionOverview"),
     closed("SupervisionService", "ExportAudit"),
+    closed("RefusalService", "ListRefusals"),
     partly("RegisterService", "GetOrganisation"),
     partly("RegisterService", "ListOrganisations"),
     partly("RegisterService", "GetMine"),
@@ -278,6 +279,20 @@ impl<'f, F: Facts> Sight<'f, F> {
             (View::Nothing | View::Public, _) | (_, None) => Ok(false),
             (View::Own, Some(caller)) => self.is_own_organisation(&caller.organisation, organisation),
             (View::Jurisdiction, Some(caller)) => Ok(self.is_own_organisation(&caller.organisation, organisation)?
+                || self.any_grant(caller, |scope| self.covers_organisation(scope, organisation))?),
+        }
+    }
+
+    /// Whether the caller sees what an organisation tried and was refused: its own, and no more by an engagement.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn sees_refusals_of(&self, organisation: &OrganisationId) -> Result<bool, F::Error> {
+        match (self.view, &self.caller) {
+            (View::All, _) => Ok(true),
+            (View::Nothing | View::Public, _) | (_, None) => Ok(false),
+            (View::Own, Some(caller)) => self.stands_for(&caller.organisation, organisation),
+            (View::Jurisdiction, Some(caller)) => Ok(self.stands_for(&caller.organisation, organisation)?
                 || self.any_grant(caller, |scope| self.covers_organisation(scope, organisation))?),
         }
     }

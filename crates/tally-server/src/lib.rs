@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod chain_rate;
 pub mod clock;
 pub mod fence;
 pub mod init;
@@ -13,6 +14,7 @@ mod projector;
 pub mod published;
 pub mod rate;
 pub mod reader;
+pub mod refusals;
 pub mod sequencer;
 pub mod server;
 pub mod service;

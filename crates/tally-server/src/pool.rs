@@ -8,6 +8,7 @@ use std::{
 
 use tally_core::{
     candidate::{Candidate, UnverifiedCandidate},
+    id::OrganisationId,
     key::{KeyId, PublicKey},
     refusal::Refusal,
     signed_event::UnverifiedEnvelope,
@@ -21,20 +22,25 @@ const JOBS_MAX: usize = 64;
 /// Keys that are registered. Written by the sequencer, read by the pool; the lock is held for a look-up only.
 #[derive(Debug, Default)]
 pub struct KeyDirectory {
-    keys: RwLock<HashMap<KeyId, Arc<PublicKey>>>,
+    keys: RwLock<HashMap<KeyId, (Arc<PublicKey>, OrganisationId)>>,
 }
 
 impl KeyDirectory {
-    /// Adds keys that were registered.
-    pub fn add(&self, keys: impl IntoIterator<Item = PublicKey>) {
+    /// Adds keys that were registered, and whose they are.
+    pub fn add(&self, keys: impl IntoIterator<Item = (PublicKey, OrganisationId)>) {
         let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        known.extend(keys.into_iter().map(|key| (key.key_id(), Arc::new(key))));
+        known.extend(keys.into_iter().map(|(key, owner)| (key.key_id(), (Arc::new(key), owner))));
+    }
+
+    /// A key, and whose it is.
+    pub fn owned(&self, id: &KeyId) -> Option<(Arc<PublicKey>, OrganisationId)> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// The public keys of these ids; those that are not known are left out.
     pub fn find(&self, ids: impl Iterator<Item = KeyId>) -> Vec<Arc<PublicKey>> {
         let known = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        ids.filter_map(|id| known.get(&id).cloned()).collect()
+        ids.filter_map(|id| known.get(&id).map(|(key, _)| key.clone())).collect()
     }
 }
 
@@ -50,7 +56,8 @@ pub enum Prepared {
 }
 
 struct Job {
-    events: Vec<SignedEvent>,
+    /// Shared with whoever must say of a refused one what came.
+    events: Arc<Vec<SignedEvent>>,
     answer: oneshot::Sender<Vec<Prepared>>,
 }
 
@@ -91,7 +98,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::Stopped`].
-    pub async fn prepare(&self, events: Vec<SignedEvent>) -> Result<Vec<Prepared>, PoolError> {
+    pub async fn prepare(&self, events: Arc<Vec<SignedEvent>>) -> Result<Vec<Prepared>, PoolError> {
         let (answer, prepared) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(PoolError::Stopped)?;
         jobs.send(Job { events, answer }).await.map_err(|_| PoolError::Stopped)?;
@@ -102,7 +109,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError`].
-    pub async fn try_prepare(&self, events: Vec<SignedEvent>) -> Result<Vec<Prepared>, PoolError> {
+    pub async fn try_prepare(&self, events: Arc<Vec<SignedEvent>>) -> Result<Vec<Prepared>, PoolError> {
         let (answer, prepared) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(PoolError::Stopped)?;
         jobs.try_send(Job { events, answer }).map_err(|error| match error {

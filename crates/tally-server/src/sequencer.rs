@@ -13,7 +13,7 @@ use tally_core::{
     candidate::Candidate,
     entry::EventEntry,
     hash::LeafHash as CoreLeafHash,
-    id::SubjectId,
+    id::{OrganisationId, SubjectId},
     number::{ChainIndex, LogPosition as CorePosition},
     refusal::Refusal,
     retry, set,
@@ -31,9 +31,11 @@ use tally_log::{
     touch::{Link, TouchStack},
     tree::Tree,
 };
+use tally_proto::v1::Role;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    chain_rate::{Bucket, ChainRate, Outsider},
     clock::Clock,
     fence::{Fence, FenceError},
     pool::{KeyDirectory, Prepared},
@@ -82,6 +84,15 @@ pub enum Outcome {
         /// What was sealed when this was found.
         snapshot: Arc<Snapshot>,
     },
+    /// The chain is a machine's, and its organisation, an outsider there, must let others have a turn.
+    Busy {
+        /// The event.
+        candidate: Box<Candidate>,
+        /// How long it must wait.
+        wait: Duration,
+    },
+    /// Nothing is wrong with it, but its set is not taken because of another member.
+    Aside,
     /// Not written, or not known whether: the same bytes again, later.
     Unavailable(&'static str),
 }
@@ -158,6 +169,8 @@ pub struct Sequencer {
     reader: LogReader,
     publish: watch::Sender<Arc<Snapshot>>,
     projector: blocking::SyncSender<Applied>,
+    /// How fast outsiders move chains on; `None` where nothing bounds them.
+    chain_rate: Option<ChainRate>,
     /// Wall clock and monotonic time at the last batch.
     last_tick: Option<(Timestamp, Duration)>,
 }
@@ -170,16 +183,22 @@ struct Growing {
     /// For each subject that the batch touches, the last touch before it: its own links are not on disk yet.
     touched_before: HashMap<SubjectId, Option<LogPosition>>,
     stacks_undo: Vec<(SubjectId, Option<TouchStack>)>,
+    /// Monotonic time; `None` on a clock that is told the time, by which no rate can be measured.
+    monotonic: Option<Duration>,
+    /// What outsiders had left before each of their events in this batch.
+    rate_undo: Vec<(Outsider, Option<Bucket>)>,
 }
 
 /// Where a part of a batch began, to take it back.
 struct Began {
     mark: Mark,
     stacks: usize,
+    rate: usize,
 }
 
 impl Sequencer {
-    /// A sequencer over what start-up found.
+    /// A sequencer over what start-up found; `chain_limit` bounds how fast outsiders move a machine's chain on.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the server that only this thread has")]
     pub fn new(
         state: State,
         signer: SignerKey,
@@ -188,9 +207,11 @@ impl Sequencer {
         keys: Arc<KeyDirectory>,
         publish: watch::Sender<Arc<Snapshot>>,
         projector: blocking::SyncSender<Applied>,
+        chain_limit: bool,
     ) -> Self {
         let reader = state.directory.durable_reader();
-        Self { state, origin, signer, clock, keys, reader, publish, projector, last_tick: None }
+        let chain_rate = chain_limit.then(ChainRate::default);
+        Self { state, origin, signer, clock, keys, reader, publish, projector, chain_rate, last_tick: None }
     }
 
     /// Takes what is waiting as one batch, until the queue closes or the log is in doubt.
@@ -238,6 +259,8 @@ impl Sequencer {
             events: Vec::new(),
             touched_before: HashMap::new(),
             stacks_undo: Vec::new(),
+            monotonic: self.clock.monotonic(),
+            rate_undo: Vec::new(),
         };
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works.iter_mut() {
@@ -275,6 +298,7 @@ impl Sequencer {
                 self.state.admission.commit();
                 self.state.heads = former_heads;
                 undo_stacks(&mut self.state.stacks, &mut growing.stacks_undo, 0);
+                self.undo_rate(&mut growing.rate_undo, 0);
                 refuse(
                     std::mem::take(works),
                     "the log could not be written; the event was not recorded, send the same bytes again",
@@ -356,7 +380,7 @@ impl Sequencer {
     fn sequence(&mut self, work: &mut Work, growing: &mut Growing) -> Result<Vec<Verdict>, SequencerEnd> {
         let events = std::mem::take(&mut work.events);
         if !work.atomic {
-            return events.into_iter().map(|event| self.sequence_one(event, &[], growing)).collect();
+            return events.into_iter().map(|event| self.sequence_one(event, growing)).collect();
         }
         self.sequence_set(events, growing)
     }
@@ -367,54 +391,73 @@ impl Sequencer {
         let mut verdicts = Vec::with_capacity(count);
         for event in events {
             match self.verify_late(event) {
-                Ok(candidate) => members.push(candidate),
+                Ok(candidate) => {
+                    members.push(candidate);
+                    verdicts.push(Verdict::Aside);
+                }
                 Err(refusal) => verdicts.push(Verdict::Refused(refusal)),
             }
         }
-        if verdicts.is_empty() {
+        if members.len() == count {
             let verified: Vec<_> = members.iter().map(|member| member.event()).collect();
             if let Err(error) = set::check_members(&verified) {
-                verdicts.push(Verdict::Refused(Box::new(Refusal::Set(error))));
+                // It is about all of them: the first one carries it.
+                let refusal = Verdict::Refused(Box::new(Refusal::Set(error)));
+                verdicts.truncate(count.saturating_sub(1));
+                verdicts.insert(0, refusal);
+                return Ok(verdicts);
             }
-        }
-        if !verdicts.is_empty() {
+        } else {
             return Ok(verdicts);
         }
         let subjects: Vec<SubjectId> = members.iter().map(|member| member.statement().subject).collect();
         let began = self.begin_part(growing);
         let (events_before, entries_before) = (growing.events.len(), growing.frame.mark());
-        let mut admitted = Vec::with_capacity(count);
+        let mut verdicts = Vec::with_capacity(count);
         for member in members {
-            match self.admit(member, &subjects, growing)? {
-                verdict @ Verdict::Sealed { .. } => admitted.push(verdict),
-                verdict @ (Verdict::Refused(_) | Verdict::Behind(_)) => verdicts.push(verdict),
-            }
+            verdicts.push(self.admit(member, &subjects, began.rate, growing)?);
         }
-        if verdicts.is_empty() {
-            return Ok(admitted);
+        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Sealed { .. })) {
+            return Ok(verdicts);
         }
         // One member may not: none does.
         self.take_back(began, growing);
         growing.events.truncate(events_before);
         growing.frame.roll_back(entries_before);
-        Ok(verdicts)
+        let aside = verdicts.into_iter().map(|verdict| match verdict {
+            Verdict::Sealed { .. } => Verdict::Aside,
+            other @ (Verdict::Refused(_) | Verdict::Behind(_) | Verdict::Busy { .. } | Verdict::Aside) => other,
+        });
+        Ok(aside.collect())
     }
 
     fn begin_part(&mut self, growing: &Growing) -> Began {
-        Began { mark: self.state.admission.mark(), stacks: growing.stacks_undo.len() }
+        Began { mark: self.state.admission.mark(), stacks: growing.stacks_undo.len(), rate: growing.rate_undo.len() }
     }
 
     fn take_back(&mut self, began: Began, growing: &mut Growing) {
         self.state.admission.roll_back(began.mark);
         undo_stacks(&mut self.state.stacks, &mut growing.stacks_undo, began.stacks);
+        self.undo_rate(&mut growing.rate_undo, began.rate);
     }
 
-    fn sequence_one(
-        &mut self,
-        event: Prepared,
-        set: &[SubjectId],
-        growing: &mut Growing,
-    ) -> Result<Verdict, SequencerEnd> {
+    fn undo_rate(&mut self, undo: &mut Vec<(Outsider, Option<Bucket>)>, keep: usize) {
+        let Some(rate) = &mut self.chain_rate else { return };
+        for (outsider, former) in undo.drain(keep.min(undo.len())..).rev() {
+            rate.bring_back(outsider, former);
+        }
+    }
+
+    /// The outsider whose bucket an event would come from, if anything bounds it.
+    fn outsider(&self, candidate: &Candidate) -> Option<Outsider> {
+        let statement = candidate.statement();
+        let (organisation, subject): (OrganisationId, SubjectId) = (statement.organisation, statement.subject);
+        let role = i32::try_from(statement.role).ok().and_then(|role| Role::try_from(role).ok()).unwrap_or_default();
+        let is_at_home = self.state.admission.is_at_home(&organisation, role, &subject);
+        (!is_at_home).then_some((subject, organisation))
+    }
+
+    fn sequence_one(&mut self, event: Prepared, growing: &mut Growing) -> Result<Verdict, SequencerEnd> {
         let candidate = match self.verify_late(event) {
             Ok(candidate) => candidate,
             Err(refusal) => return Ok(Verdict::Refused(refusal)),
@@ -427,7 +470,8 @@ impl Sequencer {
             }
             return Ok(Verdict::Refused(Box::new(Refusal::SetIncomplete { count: set.count })));
         }
-        self.admit(candidate, set, growing)
+        let before = growing.rate_undo.len();
+        self.admit(candidate, &[], before, growing)
     }
 
     /// Checks the signatures of an event whose key was registered on the way.
@@ -441,10 +485,13 @@ impl Sequencer {
         }
     }
 
+    /// Admits an event into the batch. What its set has taken from buckets begins at `set_rate`: a set is never too large
+    /// for one, it is paid for afterwards.
     fn admit(
         &mut self,
         candidate: Box<Candidate>,
         set: &[SubjectId],
+        set_rate: usize,
         growing: &mut Growing,
     ) -> Result<Verdict, SequencerEnd> {
         let chains = ChainLookup {
@@ -460,6 +507,20 @@ impl Sequencer {
             Err(Refusal::StaleHead { .. }) => return Ok(Verdict::Behind(candidate)),
             Err(refusal) => return Ok(Verdict::Refused(Box::new(refusal))),
         };
+        // Asked last: a retry gets its receipt, and what is refused is refused, whoever is in a hurry.
+        if let (Some(rate), Some(now)) = (&self.chain_rate, growing.monotonic)
+            && let Some(outsider) = self.outsider(&candidate)
+        {
+            let of_this_set = growing.rate_undo.get(set_rate..).unwrap_or_default();
+            if !of_this_set.iter().any(|(known, _)| *known == outsider)
+                && let Some(wait) = rate.wait(&outsider, now)
+            {
+                return Ok(Verdict::Busy { candidate, wait });
+            }
+            if let Some(rate) = &mut self.chain_rate {
+                growing.rate_undo.push((outsider, rate.take(outsider, now)));
+            }
+        }
         let contradiction = |what: String| SequencerEnd::Contradiction(what);
         let at = growing.frame.first().checked_add(u64::try_from(growing.frame.len()).unwrap_or(u64::MAX));
         let at = at.ok_or_else(|| contradiction("the log is full".to_owned()))?;
@@ -497,10 +558,13 @@ impl Sequencer {
     fn register_keys(&self, candidate: &Candidate) {
         use tally_proto::v1::statement::Body;
         let key = |bytes: &[u8]| tally_core::key::PublicKey::parse(bytes).ok();
+        // Both stand on the chain of the organisation whose keys they are.
+        let Ok(owner) = OrganisationId::try_from(candidate.statement().subject) else { return };
         match candidate.body().message() {
-            Body::KeyAdded(body) => self.keys.add(key(&body.key)),
+            Body::KeyAdded(body) => self.keys.add(key(&body.key).map(|key| (key, owner))),
             Body::OrganisationRegistered(body) => {
-                self.keys.add([&body.first_key, &body.recovery_key].into_iter().filter_map(|bytes| key(bytes)));
+                let keys = [&body.first_key, &body.recovery_key].into_iter().filter_map(|bytes| key(bytes));
+                self.keys.add(keys.map(|key| (key, owner)));
             }
             _ => {}
         }
@@ -537,6 +601,8 @@ enum Verdict {
     Sealed { position: LogPosition, chain_index: ChainIndex, leaf: CoreLeafHash },
     Refused(Box<Refusal>),
     Behind(Box<Candidate>),
+    Busy { candidate: Box<Candidate>, wait: Duration },
+    Aside,
 }
 
 /// An event that was first signed for an earlier place must not stand there already.
@@ -642,6 +708,8 @@ fn answer(works: &mut Vec<Work>, verdicts: Vec<Vec<Verdict>>, snapshot: &Arc<Sna
             }
             Verdict::Refused(refusal) => Outcome::Refused(refusal),
             Verdict::Behind(candidate) => Outcome::Behind { candidate, snapshot: snapshot.clone() },
+            Verdict::Busy { candidate, wait } => Outcome::Busy { candidate, wait },
+            Verdict::Aside => Outcome::Aside,
         });
         // Cancellation ends a caller's wait, never his event.
         drop(work.answer.send(outcomes.collect()));

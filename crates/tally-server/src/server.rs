@@ -14,8 +14,9 @@ use tally_log::{checkpoint::Origin, note::SignerKey, store::Recovery};
 use tally_proto::v1::{
     equipment_service_server::EquipmentServiceServer, finding_service_server::FindingServiceServer,
     ledger_service_server::LedgerServiceServer, log_service_server::LogServiceServer,
-    mark_service_server::MarkServiceServer, register_service_server::RegisterServiceServer,
-    subject_service_server::SubjectServiceServer, supervision_service_server::SupervisionServiceServer,
+    mark_service_server::MarkServiceServer, refusal_service_server::RefusalServiceServer,
+    register_service_server::RegisterServiceServer, subject_service_server::SubjectServiceServer,
+    supervision_service_server::SupervisionServiceServer,
 };
 use tokio::{
     net::TcpListener,
@@ -32,10 +33,11 @@ use crate::{
     published::{Published, Snapshot},
     rate::PublicRate,
     reader::Reader,
+    refusals::Refusals,
     sequencer::{QUEUE_MESSAGES_MAX, Sequencer, SequencerEnd, UNAPPLIED_BATCHES_MAX},
     service::{
-        equipment::EquipmentReads, findings::FindingReads, ledger::Ledger, log::Log, marks::Marks, register::Register,
-        subject::Subjects, supervision::Supervision,
+        equipment::EquipmentReads, findings::FindingReads, ledger::Ledger, log::Log, marks::Marks,
+        refusals::RefusalReads, register::Register, subject::Subjects, supervision::Supervision,
     },
     startup::{self, Layout, Progress, StartError},
 };
@@ -48,6 +50,8 @@ pub const CALLS_MAX: usize = 256;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// What health is told of: the server as a whole, and recording.
 const HEALTH_SERVICES: [&str; 2] = ["", <LedgerServiceServer<Ledger> as NamedService>::NAME];
+/// Where refused submissions are kept, in the data directory.
+const REFUSED_DIR: &str = "refused";
 /// How long accepted calls may take to end after a stop was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How far the clock may be past the last entry at start-up: 30 days.
@@ -76,6 +80,8 @@ pub struct Config {
     pub index_cache_bytes: u64,
     /// Questions a second that each address may ask about marks without an account; 0 for no limit.
     pub public_rate: u32,
+    /// Whether outsiders are bounded in how fast they move a machine's chain on.
+    pub chain_limit: bool,
 }
 
 /// What was found at start-up.
@@ -98,6 +104,7 @@ pub struct Server {
     ended: watch::Receiver<Option<String>>,
     sequencer: JoinHandle<()>,
     projector: JoinHandle<()>,
+    refusals: JoinHandle<()>,
     _lock: std::fs::File,
 }
 
@@ -149,7 +156,7 @@ impl Server {
         };
         let found = Found { recovery: ledger.recovery, index_discarded, size: ledger.state.tree.size().get() };
         let keys = Arc::new(KeyDirectory::default());
-        keys.add(ledger.state.admission.keys().map(|record| record.key));
+        keys.add(ledger.state.admission.keys().map(|record| (record.key, record.organisation)));
         let pool = Arc::new(Pool::start(origin.as_str(), &keys, config.verify_threads).map_err(thread_error)?);
 
         let snapshot = first_snapshot(&ledger.state, &origin, &signer)?;
@@ -181,8 +188,11 @@ impl Server {
             .spawn(move || projector::run(&index, &log, projector_clock.as_ref(), &batches, &applied))
             .map_err(thread_error)?;
 
+        let refused = config.dir.join(REFUSED_DIR);
+        let (noting, refused, refusals) = Refusals::start(&refused, &keys, clock.clone()).map_err(thread_error)?;
         let (queue, works) = mpsc::channel(QUEUE_MESSAGES_MAX);
-        let sequencer = Sequencer::new(ledger.state, signer, origin, clock, keys, publish, to_projector);
+        let sequencer =
+            Sequencer::new(ledger.state, signer, origin, clock, keys, publish, to_projector, config.chain_limit);
         let (end, ended) = watch::channel(None);
         let sequencer = std::thread::Builder::new()
             .name("sequencer".to_owned())
@@ -190,7 +200,7 @@ impl Server {
             .map_err(thread_error)?;
 
         let (mut health_reporter, health) = tonic_health::server::health_reporter();
-        let ledger = LedgerServiceServer::new(Ledger::new(pool, queue, reader.clone()));
+        let ledger = LedgerServiceServer::new(Ledger::new(pool, queue, reader.clone(), noting));
         health_reporter.set_serving::<LedgerServiceServer<Ledger>>().await;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -216,6 +226,7 @@ impl Server {
             .add_service(MarkServiceServer::new(Marks::new(reader.clone(), rate)))
             .add_service(FindingServiceServer::new(FindingReads::new(reader.clone())))
             .add_service(SupervisionServiceServer::new(Supervision::new(reader.clone())))
+            .add_service(RefusalServiceServer::new(RefusalReads::new(reader.clone(), refused)))
             .add_service(LogServiceServer::new(Log::new(reader, key)));
         let (stop, stopped) = oneshot::channel::<()>();
         // Without it an answer waits 40 ms for the caller's delayed acknowledgement.
@@ -230,7 +241,7 @@ impl Server {
             }
             stopping.send_replace(true);
         }));
-        Ok(Self { address, found, stop: Some(stop), serving, ended, sequencer, projector, _lock: lock })
+        Ok(Self { address, found, stop: Some(stop), serving, ended, sequencer, projector, refusals, _lock: lock })
     }
 
     /// Where it listens.
@@ -264,9 +275,9 @@ impl Server {
             serving.abort();
             drop(serving.await);
         }
-        let (sequencer, projector) = (self.sequencer, self.projector);
-        let joined = tokio::task::spawn_blocking(move || (sequencer.join().is_ok(), projector.join().is_ok())).await;
-        if !matches!(joined, Ok((true, true))) {
+        let threads = [self.sequencer, self.projector, self.refusals];
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
+        if !matches!(joined, Ok(true)) {
             tracing::error!("a thread of the server panicked");
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tally_core::{
     authority::role_name,
-    id::SubjectId,
+    id::{OrganisationId, SubjectId},
     refusal::{Class, Head, Refusal},
     token::TokenError,
 };
@@ -88,6 +88,20 @@ pub enum CallError {
         /// Which.
         queue: &'static str,
     },
+    /// An outsider to a machine moved its chain on too often.
+    #[error(
+        "{organisation} has had its turn at the chain of {subject}; it neither holds nor uses it, and others need room to \
+         write: nothing was recorded, send the same bytes again in {} ms, or sign again if the head has moved",
+        wait.as_millis()
+    )]
+    ChainBusy {
+        /// The machine.
+        subject: SubjectId,
+        /// Who must wait.
+        organisation: OrganisationId,
+        /// How long.
+        wait: Duration,
+    },
     /// Somebody without an account asked more often than the rate allows.
     #[error("asked too often from this address; ask again in a second, or with a token")]
     TooOften,
@@ -131,6 +145,7 @@ impl CallError {
             Self::NoSuchMethod => "NO_SUCH_METHOD",
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::QueueFull { .. } => "QUEUE_FULL",
+            Self::ChainBusy { .. } => "CHAIN_BUSY",
             Self::TooOften => "TOO_OFTEN",
             Self::Unavailable(_) => "UNAVAILABLE",
             Self::DataLoss(_) => "DATA_LOSS",
@@ -153,7 +168,7 @@ impl CallError {
             Self::RoleMayNotRead { .. } | Self::GrantLimited { .. } => Code::PermissionDenied,
             Self::NoSuchMethod => Code::Unimplemented,
             Self::OutOfRange { .. } => Code::OutOfRange,
-            Self::QueueFull { .. } | Self::TooOften => Code::ResourceExhausted,
+            Self::QueueFull { .. } | Self::ChainBusy { .. } | Self::TooOften => Code::ResourceExhausted,
             Self::Unavailable(_) => Code::Unavailable,
             Self::DataLoss(_) => Code::DataLoss,
             Self::Internal { .. } => Code::Internal,
@@ -172,6 +187,7 @@ impl CallError {
             Self::NoSuchMethod => "没有这个方法",
             Self::OutOfRange { .. } => "超出已封存的范围",
             Self::QueueFull { .. } => "队列已满,请稍后重发相同内容",
+            Self::ChainBusy { .. } => "本单位在该设备链上记录过于频繁,请稍后再试",
             Self::TooOften => "查询过于频繁,请稍后再试",
             Self::Unavailable(_) => "服务暂不可用,请稍后重发相同内容",
             Self::DataLoss(_) => "数据无法读取",
@@ -223,6 +239,11 @@ impl From<CallError> for Status {
             }
             CallError::QueueFull { .. } | CallError::TooOften | CallError::Unavailable(_) => {
                 details.set_retry_info(Some(RETRY_DELAY));
+            }
+            CallError::ChainBusy { subject, organisation, wait } => {
+                details.set_retry_info(Some(*wait));
+                metadata.insert("subject".to_owned(), subject.to_string());
+                metadata.insert("organisation".to_owned(), organisation.to_string());
             }
             CallError::RoleMayNotRead { role, method } | CallError::GrantLimited { role, method } => {
                 metadata.insert("role".to_owned(), role_name(*role).to_owned());

@@ -7,7 +7,7 @@ mod common;
 
 use std::{fs, sync::Arc, time::Duration};
 
-use common::{Asking, Raw, client_as, record_all, said, served, within};
+use common::{Asking, Raw, client_as, nonsense, record_all, said, served, within};
 use serde_json::Value;
 use tally_client::{client::Identity, key::SigningKey, verify::Completeness};
 use tally_core::{
@@ -15,7 +15,10 @@ use tally_core::{
     authority::{ROLES, role_name},
     id::{Scheme, SubjectId, SubjectKind},
 };
-use tally_proto::v1::{self, KeyKind, Role, ServiceState, get_event_request::By, statement::Body, touch::Content};
+use tally_proto::v1::{
+    self, KeyKind, Role, ServiceState, get_event_request::By, refusal_service_client::RefusalServiceClient,
+    statement::Body, touch::Content,
+};
 use tally_testkit::{
     ledger::TestLedger,
     scene::{DEALER, KeyUse, MAKER, MINE, Machine, REGISTRAR, REGULATOR, Scene, day_of},
@@ -319,6 +322,13 @@ async fn probe(raw: &Raw, row: &Row, holding: &Holding) -> Seen {
             let request = v1::ExportAuditRequest { mine: mine.id().to_vec(), ..Default::default() };
             judged(raw.supervision().export_audit(request).await, |_| true)
         }
+        ("RefusalService", "ListRefusals") => {
+            let request = v1::ListRefusalsRequest { page_size: 500, ..Default::default() };
+            let mut refusals = RefusalServiceClient::with_interceptor(raw.channel(), raw.asks());
+            judged(refusals.list_refusals(request).await, |answer| {
+                answer.refusals.iter().any(|refused| refused.organisation == organisation.id())
+            })
+        }
         ("LogService", "GetCheckpoint") => {
             judged(raw.log().get_checkpoint(v1::GetCheckpointRequest::default()).await, |_| true)
         }
@@ -370,6 +380,16 @@ async fn every_method_shows_every_role_what_the_table_says_of_its_own_and_of_ano
     let own: Vec<Holding> = parties.iter().map(|(name, _)| Holding::of(&scene, name)).collect();
     let ledger = served(&scene).await;
     let raw = Raw::connect(&scene, &ledger.url()).await;
+    for name in parties.iter().map(|(name, _)| name.as_str()).chain([STRANGER]) {
+        raw.record(&nonsense(&scene, name)).await.unwrap_err();
+    }
+    let everything = METHODS.iter().find(|row| row.service == "RefusalService").unwrap();
+    within("the refusals", async {
+        while probe(&raw, everything, &another).await != Seen::Whole {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let nobody = raw.asking(Asking::Nobody);
     let mut wrong = Vec::new();
     let mut check = |row: &Row, who: &str, of: &str, found: Seen, due: Seen| {

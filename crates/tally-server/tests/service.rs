@@ -57,6 +57,7 @@ fn config(dir: &Path) -> Config {
         verify_threads: 1,
         index_cache_bytes: 16 * 1024 * 1024,
         public_rate: 0,
+        chain_limit: true,
     }
 }
 

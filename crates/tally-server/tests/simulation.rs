@@ -67,6 +67,7 @@ impl Machine {
             verify_threads: 1,
             index_cache_bytes: 4 * 1024 * 1024,
             public_rate: 0,
+            chain_limit: true,
         };
         let signer: SignerKey = self.scene.log_signer();
         Server::start_on(self.layout(disk), &config, signer, Arc::new(self.scene.clock()), &mut |_, _| {}).await

@@ -58,6 +58,7 @@ impl TestLedger {
             verify_threads: 2,
             index_cache_bytes: INDEX_CACHE_BYTES,
             public_rate: 0,
+            chain_limit: true,
         };
         configure(&mut config);
         let signer = scene.log_signer();

@@ -188,6 +188,7 @@ fn config(dir: &Path) -> Config {
         verify_threads: 2,
         index_cache_bytes: INDEX_CACHE_BYTES,
         public_rate: 0,
+        chain_limit: true,
     }
 }
 

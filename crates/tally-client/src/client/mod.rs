@@ -13,6 +13,7 @@ mod log;
 mod mark;
 mod read;
 mod record;
+mod refusals;
 mod stream;
 mod supervision;
 

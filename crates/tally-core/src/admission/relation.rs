@@ -53,6 +53,22 @@ impl Admission {
         party || on_the_way || of_its_mine || engaged || self.related_to_all(organisation, role)
     }
 
+    /// Whether an organisation may move a chain on as fast as it likes: every chain but a machine's, and a machine's if it
+    /// owns, holds or uses it, runs the mine that it is in, or acts as an authority. Admission does not ask this: whoever
+    /// bounds others does.
+    #[must_use]
+    pub fn is_at_home(&self, organisation: &OrganisationId, role: Role, subject: &SubjectId) -> bool {
+        let Some(machine) = self.equipment(subject) else { return true };
+        let Equipment { owner, holder, user, mine, .. } = machine;
+        let party = [owner, holder, user].into_iter().flatten().any(|party| self.is_or_succeeds(organisation, party));
+        let runs = |mine: &[u8; 16]| {
+            self.covers(organisation, mine)
+                || self.mine_by_id(mine).is_some_and(|mine| self.is_or_succeeds(organisation, &mine.operator))
+        };
+        let is_authority = matches!(role, Role::Regulator | Role::Investigator) && self.holds(organisation, role);
+        party || mine.as_ref().is_some_and(runs) || is_authority
+    }
+
     pub(super) fn related_to_all(&self, organisation: &OrganisationId, role: Role) -> bool {
         RELATED_TO_ALL.contains(&role) && self.holds(organisation, role)
     }

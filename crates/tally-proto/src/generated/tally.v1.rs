@@ -11494,3 +11494,444 @@ pub mod supervision_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A submission that was refused. Its signature verified, so that the organisation cannot deny that it was signed; that it
+/// was sent, and when, is the server's word. 拒收
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedEvent {
+    /// Number that the server gave it, rising over all organisations.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// When it was refused: microseconds since 1970 UTC.
+    #[prost(int64, tag = "2")]
+    pub refused_at_us: i64,
+    /// Organisation whose key signed it, 16-byte id. 单位
+    #[prost(bytes = "vec", tag = "3")]
+    pub organisation: ::prost::alloc::vec::Vec<u8>,
+    /// Id of that key, 32 bytes. 密钥
+    #[prost(bytes = "vec", tag = "4")]
+    pub key_id: ::prost::alloc::vec::Vec<u8>,
+    /// Kind of event, such as `Overhauled`; empty where the payload is malformed. 事件类型
+    #[prost(string, tag = "5")]
+    pub kind: ::prost::alloc::string::String,
+    /// Subject key, 17 bytes; empty where the payload is malformed. 主体
+    #[prost(bytes = "vec", tag = "6")]
+    pub subject: ::prost::alloc::vec::Vec<u8>,
+    /// Why: a reason of docs/refusals.md. 原因
+    #[prost(string, tag = "7")]
+    pub reason: ::prost::alloc::string::String,
+    /// Why, in words.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// The payload, exactly as it came.
+    #[prost(bytes = "vec", tag = "9")]
+    pub payload: ::prost::alloc::vec::Vec<u8>,
+    /// The issuer's signature over it, 64 bytes.
+    #[prost(bytes = "vec", tag = "10")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+/// Filters of refused submissions; what is empty does not filter, all that are set must hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusalFilter {
+    /// Organisation whose key signed, 16-byte id. 单位
+    #[prost(bytes = "vec", tag = "1")]
+    pub organisation: ::prost::alloc::vec::Vec<u8>,
+    /// Reasons, any of them, at most 128. 原因
+    #[prost(string, repeated, tag = "2")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Kinds of event, any of them, at most 128. 事件类型
+    #[prost(string, repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Subject key, 17 bytes. 主体
+    #[prost(bytes = "vec", tag = "4")]
+    pub subject: ::prost::alloc::vec::Vec<u8>,
+    /// Refused at or after: microseconds since 1970 UTC; 0 sets no bound.
+    #[prost(int64, tag = "5")]
+    pub from_us: i64,
+    /// Refused before: microseconds since 1970 UTC; 0 sets no bound.
+    #[prost(int64, tag = "6")]
+    pub until_us: i64,
+}
+/// How often something was refused for a reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReasonCount {
+    /// The reason.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// How often, since the ledger keeps refusals.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+/// How often submissions came that were refused, from one address.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PeerCount {
+    /// The address without port; empty for all that are not counted by themselves.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// How often, since the ledger keeps refusals.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+/// What of one organisation was refused, kept or not.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OrganisationRefusals {
+    /// Organisation, 16-byte id. 单位
+    #[prost(bytes = "vec", tag = "1")]
+    pub organisation: ::prost::alloc::vec::Vec<u8>,
+    /// By reason, with the everyday ones that are counted only, such as STALE_HEAD.
+    #[prost(message, repeated, tag = "2")]
+    pub reasons: ::prost::alloc::vec::Vec<ReasonCount>,
+    /// Refusals that are kept whole.
+    #[prost(uint64, tag = "3")]
+    pub kept: u64,
+    /// Refusals that were kept and made room for newer ones.
+    #[prost(uint64, tag = "4")]
+    pub pushed_out: u64,
+}
+/// Refused submissions that nobody can be shown to have signed: counted only.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UnprovenRefusals {
+    /// By reason.
+    #[prost(message, repeated, tag = "1")]
+    pub reasons: ::prost::alloc::vec::Vec<ReasonCount>,
+    /// By address.
+    #[prost(message, repeated, tag = "2")]
+    pub peers: ::prost::alloc::vec::Vec<PeerCount>,
+}
+/// Asks for refused submissions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRefusalsRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<RefusalFilter>,
+    /// Most refusals of a page: 50 unless told, 100 at most, and fewer where they are long.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Token of the page; empty for the first.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of refused submissions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRefusalsResponse {
+    /// What the answer is worth, in words: it is under no checkpoint, and no proof goes with it.
+    #[prost(string, tag = "1")]
+    pub standing: ::prost::alloc::string::String,
+    /// The refusals, newest first.
+    #[prost(message, repeated, tag = "2")]
+    pub refusals: ::prost::alloc::vec::Vec<RefusedEvent>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// Counters of the organisations that the caller sees and the filter names; on the first page only.
+    #[prost(message, repeated, tag = "4")]
+    pub organisations: ::prost::alloc::vec::Vec<OrganisationRefusals>,
+    /// Counters of what nobody can be shown to have signed; on the first page only, and for callers without limits only.
+    #[prost(message, optional, tag = "5")]
+    pub unproven: ::core::option::Option<UnprovenRefusals>,
+    /// Refusals that should have been kept and were not, for they came faster than they could be written, or could not be
+    /// written; on the first page only.
+    #[prost(uint64, tag = "6")]
+    pub dropped: u64,
+}
+/// Generated client implementations.
+#[cfg(feature = "grpc")]
+pub mod refusal_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads refused submissions. Nothing here is in the log or under a checkpoint: it is the word of whoever runs the server,
+    /// and what is kept is bounded. 拒收记录
+    #[derive(Debug, Clone)]
+    pub struct RefusalServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> RefusalServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RefusalServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RefusalServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists refused submissions whose issuer's signature verified under a registered key, newest first, and counts all
+        /// others. An organisation sees its own; regulators and investigators those of organisations in their jurisdiction; the
+        /// registrar all.
+        /// Errors: INVALID_ARGUMENT for a malformed filter or a page token of another query.
+        pub async fn list_refusals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRefusalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRefusalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tally.v1.RefusalService/ListRefusals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tally.v1.RefusalService", "ListRefusals"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "grpc")]
+pub mod refusal_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RefusalServiceServer.
+    #[async_trait]
+    pub trait RefusalService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists refused submissions whose issuer's signature verified under a registered key, newest first, and counts all
+        /// others. An organisation sees its own; regulators and investigators those of organisations in their jurisdiction; the
+        /// registrar all.
+        /// Errors: INVALID_ARGUMENT for a malformed filter or a page token of another query.
+        async fn list_refusals(
+            &self,
+            request: tonic::Request<super::ListRefusalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRefusalsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Reads refused submissions. Nothing here is in the log or under a checkpoint: it is the word of whoever runs the server,
+    /// and what is kept is bounded. 拒收记录
+    #[derive(Debug)]
+    pub struct RefusalServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RefusalServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RefusalServiceServer<T>
+    where
+        T: RefusalService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tally.v1.RefusalService/ListRefusals" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRefusalsSvc<T: RefusalService>(pub Arc<T>);
+                    impl<
+                        T: RefusalService,
+                    > tonic::server::UnaryService<super::ListRefusalsRequest>
+                    for ListRefusalsSvc<T> {
+                        type Response = super::ListRefusalsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRefusalsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RefusalService>::list_refusals(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRefusalsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RefusalServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tally.v1.RefusalService";
+    impl<T> tonic::server::NamedService for RefusalServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

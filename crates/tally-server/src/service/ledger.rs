@@ -1,6 +1,6 @@
 //! Recording.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use tally_core::{
     hash::LeafHash,
@@ -21,6 +21,7 @@ use crate::{
     pool::{Pool, PoolError, Prepared},
     published::Snapshot,
     reader::Reader,
+    refusals::Refusals,
     sequencer::{Outcome, Sealed, Work, find_on_chain},
     status::{CallError, refusal_message},
 };
@@ -36,18 +37,19 @@ pub struct Ledger {
     pool: Arc<Pool>,
     sequencer: mpsc::Sender<Work>,
     reader: Reader,
+    refusals: Refusals,
 }
 
 impl Ledger {
-    /// A service over a pool and a sequencer's queue.
-    pub fn new(pool: Arc<Pool>, sequencer: mpsc::Sender<Work>, reader: Reader) -> Self {
-        Self { pool, sequencer, reader }
+    /// A service over a pool and a sequencer's queue, which notes what is refused.
+    pub fn new(pool: Arc<Pool>, sequencer: mpsc::Sender<Work>, reader: Reader, refusals: Refusals) -> Self {
+        Self { pool, sequencer, reader, refusals }
     }
 
     /// Records events as one message of their own: a full queue is told at once.
-    async fn record(&self, events: Vec<SignedEvent>, atomic: bool) -> Result<Vec<Outcome>, CallError> {
-        let (count, payload_bytes) = (events.len(), payload_bytes(&events));
-        let events = self.pool.try_prepare(events).await.map_err(from_pool)?;
+    async fn record(&self, events: &Arc<Vec<SignedEvent>>, atomic: bool) -> Result<Vec<Outcome>, CallError> {
+        let (count, payload_bytes) = (events.len(), payload_bytes(events));
+        let events = self.pool.try_prepare(events.clone()).await.map_err(from_pool)?;
         let (answer, outcomes) = oneshot::channel();
         self.sequencer.try_send(Work { events, count, payload_bytes, atomic, answer }).map_err(
             |error| match error {
@@ -58,11 +60,31 @@ impl Ledger {
         outcomes.await.map_err(|_| STOPPED)
     }
 
+    /// Settles an event, and notes it where it is refused.
+    async fn settle_noted(
+        &self,
+        outcome: Outcome,
+        event: Option<&SignedEvent>,
+        peer: Option<IpAddr>,
+    ) -> Result<v1::Receipt, CallError> {
+        let settled = self.settle(outcome).await;
+        if let (Err(error), Some(event)) = (&settled, event) {
+            self.refusals.note(event, error, peer);
+        }
+        settled
+    }
+
     async fn settle(&self, outcome: Outcome) -> Result<v1::Receipt, CallError> {
         match outcome {
             Outcome::Sealed(sealed) => self.receipt(&sealed),
             Outcome::Refused(refusal) => Err(CallError::Refused(*refusal)),
             Outcome::Unavailable(why) => Err(CallError::Unavailable(why)),
+            Outcome::Busy { candidate, wait } => {
+                let statement = candidate.statement();
+                let (subject, organisation) = (statement.subject, statement.organisation);
+                Err(CallError::ChainBusy { subject, organisation, wait })
+            }
+            Outcome::Aside => Err(CallError::internal(&"a member was set aside, and no other member of its set")),
             Outcome::Behind { candidate, snapshot: _ } => {
                 let subject = candidate.statement().subject;
                 let index = candidate.event().chain_index();
@@ -100,10 +122,16 @@ impl Ledger {
     }
 
     /// Settles the events of one message of a stream; receipts share the newest checkpoint among them.
-    async fn settle_message(&self, first_ordinal: u64, outcomes: Vec<Outcome>) -> v1::RecordEventsResponse {
+    async fn settle_message(
+        &self,
+        first_ordinal: u64,
+        outcomes: Vec<Outcome>,
+        events: &[SignedEvent],
+        peer: Option<IpAddr>,
+    ) -> v1::RecordEventsResponse {
         let mut response = v1::RecordEventsResponse::default();
-        for (ordinal, outcome) in (first_ordinal..).zip(outcomes) {
-            let outcome = match self.settle(outcome).await {
+        for (at, (ordinal, outcome)) in (first_ordinal..).zip(outcomes).enumerate() {
+            let outcome = match self.settle_noted(outcome, events.get(at), peer).await {
                 Ok(mut receipt) => {
                     if response.checkpoint.is_empty() {
                         response.checkpoint.clone_from(&receipt.checkpoint);
@@ -167,10 +195,12 @@ impl LedgerService for Ledger {
         &self,
         request: Request<v1::RecordEventRequest>,
     ) -> Result<Response<v1::RecordEventResponse>, Status> {
+        let peer = request.remote_addr().map(|peer| peer.ip());
         let v1::RecordEventRequest { payload, key_id, signature } = request.into_inner();
-        let mut outcomes = self.record(vec![SignedEvent { payload, key_id, signature }], false).await?;
+        let events = Arc::new(vec![SignedEvent { payload, key_id, signature }]);
+        let mut outcomes = self.record(&events, false).await?;
         let outcome = outcomes.pop().ok_or(STOPPED)?;
-        let receipt = self.settle(outcome).await?;
+        let receipt = self.settle_noted(outcome, events.first(), peer).await?;
         Ok(Response::new(v1::RecordEventResponse { receipt: Some(receipt) }))
     }
 
@@ -180,12 +210,13 @@ impl LedgerService for Ledger {
         &self,
         request: Request<Streaming<v1::RecordEventsRequest>>,
     ) -> Result<Response<Self::RecordEventsStream>, Status> {
+        let peer = request.remote_addr().map(|peer| peer.ip());
         let (to_caller, answers) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (to_sequence, to_be_sequenced) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (to_settle, to_be_settled) = mpsc::channel(STREAM_MESSAGES_MAX);
         tokio::spawn(take_messages(self.clone(), request.into_inner(), to_sequence));
         tokio::spawn(sequence_messages(self.sequencer.clone(), to_be_sequenced, to_settle));
-        tokio::spawn(settle_messages(self.clone(), to_be_settled, to_caller));
+        tokio::spawn(settle_messages(self.clone(), peer, to_be_settled, to_caller));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 
@@ -193,28 +224,41 @@ impl LedgerService for Ledger {
         &self,
         request: Request<v1::RecordSetRequest>,
     ) -> Result<Response<v1::RecordSetResponse>, Status> {
-        let events = request.into_inner().events;
+        let peer = request.remote_addr().map(|peer| peer.ip());
+        let events = Arc::new(request.into_inner().events);
         check_count(events.len(), 2, 64)?;
-        let subjects = subjects_of(&events);
-        let outcomes = self.record(events, true).await?;
+        let outcomes = self.record(&events, true).await?;
         let mut receipts = Vec::with_capacity(outcomes.len());
-        for outcome in outcomes {
-            match self.settle(outcome).await {
-                Ok(receipt) => receipts.push(receipt),
-                Err(CallError::Refused(refusal @ Refusal::StaleHead { .. })) => {
-                    let snapshot = self.reader.published.current();
-                    let heads = subjects.iter().map(|subject| (*subject, head_of(&snapshot, subject))).collect();
-                    return Err(CallError::StaleSet { refusal, heads }.into());
-                }
-                Err(error) => return Err(error.into()),
+        let mut refused = None;
+        for (event, outcome) in events.iter().zip(outcomes) {
+            // Another member of its set is why it is not there; that one is told.
+            if matches!(outcome, Outcome::Aside) {
+                continue;
             }
+            match self.settle_noted(outcome, Some(event), peer).await {
+                Ok(receipt) => receipts.push(receipt),
+                // Every member that is refused is noted, the first one is told.
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        match refused {
+            None => {}
+            Some(CallError::Refused(refusal @ Refusal::StaleHead { .. })) => {
+                let snapshot = self.reader.published.current();
+                let subjects = subjects_of(&events);
+                let heads = subjects.iter().map(|subject| (*subject, head_of(&snapshot, subject))).collect();
+                return Err(CallError::StaleSet { refusal, heads }.into());
+            }
+            Some(error) => return Err(error.into()),
         }
         Ok(Response::new(v1::RecordSetResponse { receipts }))
     }
 }
 
 /// A message on its way: the pool's answer, or what ends the stream.
-type Verifying = Result<(tokio::task::JoinHandle<Result<Vec<Prepared>, PoolError>>, usize), Status>;
+type Verifying = Result<(tokio::task::JoinHandle<Result<Vec<Prepared>, PoolError>>, Arc<Vec<SignedEvent>>), Status>;
+/// The same after it: the sequencer's answer.
+type Sequencing = Result<(oneshot::Receiver<Vec<Outcome>>, Arc<Vec<SignedEvent>>), Status>;
 
 /// Reads messages and gives them to the pool; the next is checked while the last is sealed.
 async fn take_messages(
@@ -233,8 +277,9 @@ async fn take_messages(
         let next = match message {
             Ok(message) => match check_count(message.events.len(), 1, MESSAGE_EVENTS_MAX) {
                 Ok(()) => {
-                    let (pool, bytes) = (ledger.pool.clone(), payload_bytes(&message.events));
-                    Ok((tokio::spawn(async move { pool.prepare(message.events).await }), bytes))
+                    let (pool, events) = (ledger.pool.clone(), Arc::new(message.events));
+                    let sent = events.clone();
+                    Ok((tokio::spawn(async move { pool.prepare(events).await }), sent))
                 }
                 Err(error) => Err(Status::from(error)),
             },
@@ -251,18 +296,19 @@ async fn take_messages(
 async fn sequence_messages(
     sequencer: mpsc::Sender<Work>,
     mut verifying: mpsc::Receiver<Verifying>,
-    sequenced: mpsc::Sender<Result<oneshot::Receiver<Vec<Outcome>>, Status>>,
+    sequenced: mpsc::Sender<Sequencing>,
 ) {
     while let Some(next) = verifying.recv().await {
         let next = match next {
-            Ok((prepared, payload_bytes)) => match prepared.await {
+            Ok((prepared, sent)) => match prepared.await {
                 Ok(Ok(events)) => {
+                    let payload_bytes = payload_bytes(&sent);
                     let (answer, outcomes) = oneshot::channel();
                     match sequencer
                         .send(Work { count: events.len(), events, payload_bytes, atomic: false, answer })
                         .await
                     {
-                        Ok(()) => Ok(outcomes),
+                        Ok(()) => Ok((outcomes, sent)),
                         Err(_) => Err(Status::from(STOPPED)),
                     }
                 }
@@ -281,15 +327,16 @@ async fn sequence_messages(
 /// Answers in the order sent.
 async fn settle_messages(
     ledger: Ledger,
-    mut sequenced: mpsc::Receiver<Result<oneshot::Receiver<Vec<Outcome>>, Status>>,
+    peer: Option<IpAddr>,
+    mut sequenced: mpsc::Receiver<Sequencing>,
     answers: mpsc::Sender<Result<v1::RecordEventsResponse, Status>>,
 ) {
     let mut ordinal = 0;
     while let Some(next) = sequenced.recv().await {
         let answer = match next {
-            Ok(outcomes) => match outcomes.await {
+            Ok((outcomes, events)) => match outcomes.await {
                 Ok(outcomes) => {
-                    let response = ledger.settle_message(ordinal, outcomes).await;
+                    let response = ledger.settle_message(ordinal, outcomes, &events, peer).await;
                     ordinal += u64::try_from(response.results.len()).unwrap_or_default();
                     Ok(response)
                 }

@@ -6,6 +6,7 @@ pub mod findings;
 pub mod ledger;
 pub mod log;
 pub mod marks;
+pub mod refusals;
 pub mod register;
 pub mod subject;
 pub mod supervision;

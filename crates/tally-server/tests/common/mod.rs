@@ -22,7 +22,12 @@ use tally_client::{
     error::ServerError,
     verify::{Trust, UnverifiedHeadProof, VerifiedReceipt},
 };
-use tally_core::{access, id::SubjectId, time::Timestamp};
+use tally_core::{
+    access,
+    envelope::{PAYLOAD_TYPE_EVENT, pae},
+    id::SubjectId,
+    time::Timestamp,
+};
 use tally_proto::v1::{
     self, equipment_service_client::EquipmentServiceClient, finding_service_client::FindingServiceClient,
     ledger_service_client::LedgerServiceClient, log_service_client::LogServiceClient,
@@ -33,7 +38,7 @@ use tally_server::clock::Clock;
 use tally_testkit::{
     clock::SimClock,
     ledger::TestLedger,
-    scene::{REGISTRAR, Scene},
+    scene::{KeyUse, REGISTRAR, Scene},
     wait,
 };
 use tonic::{
@@ -150,6 +155,11 @@ impl Raw {
 
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// Who asks, for a service that has no method here.
+    pub(crate) fn asks(&self) -> Asking {
+        self.asking.clone()
     }
 
     fn asked(&self) -> (Channel, Asking) {
@@ -286,6 +296,14 @@ pub(crate) async fn served(scene: &Scene) -> TestLedger {
 /// Records everything of a scene but the founding event.
 pub(crate) async fn record_scene(scene: &Scene, ledger: &TestLedger) -> Vec<(SignedEvent, VerifiedReceipt)> {
     record_all(&client(scene, &ledger.url()).await, &scene.groups()[1..]).await
+}
+
+/// Bytes that are no event, signed by a party's own key: refused, whoever it is.
+pub(crate) fn nonsense(scene: &Scene, party: &str) -> v1::SignedEvent {
+    let key = scene.key(party, KeyUse::Organisation);
+    let payload = b"no event".to_vec();
+    let signature = key.sign(&pae(PAYLOAD_TYPE_EVENT, &payload)).to_vec();
+    v1::SignedEvent { payload, key_id: key.key_id().as_bytes().to_vec(), signature }
 }
 
 /// Copies a directory with everything in it.
