@@ -41,6 +41,7 @@ use std::{
 
 use chronicle::Log;
 use life::{Dice, Life};
+use prost::Message as _;
 use story::{Story, Verdict};
 use tally_core::{
     id::{SubjectId, SubjectKind},
@@ -48,7 +49,6 @@ use tally_core::{
     state::{Instant, Step, in_order},
     time::Timestamp,
 };
-use prost::Message as _;
 use tally_proto::v1::Finding;
 use world::Around;
 
@@ -72,8 +72,7 @@ fn life(seed: u64) -> Arc<Life> {
 /// What the oracle says at an instant.
 fn oracle(story: &Story<'_>, at_us: i64) -> (Option<Verdict>, Vec<i64>) {
     let Some(now) = story.at(at_us) else { return (None, Vec::new()) };
-    let verdict =
-        if story.subject.kind() == SubjectKind::Mine { mines::verdict(&now) } else { machine::verdict(&now) };
+    let verdict = if story.subject.kind() == SubjectKind::Mine { mines::verdict(&now) } else { machine::verdict(&now) };
     (Some(verdict), now.deadlines.into_inner())
 }
 
@@ -83,7 +82,10 @@ fn judged(life: &Life, subject: &SubjectId, at_us: i64, size: u64, world: &Aroun
     let touching = life.ledger.touching(subject);
     let (_, findings) = judge(subject, &touching, instant, world)?;
     let open = findings.into_iter().filter(|finding| finding.until_us == 0);
-    Some(open.map(|finding| ((finding.rule.clone(), finding.key.clone()), (finding.severity(), finding.legal_major))).collect())
+    Some(
+        open.map(|finding| ((finding.rule.clone(), finding.key.clone()), (finding.severity(), finding.legal_major)))
+            .collect(),
+    )
 }
 
 /// What only one of the two says.
@@ -212,8 +214,7 @@ fn of_findings(findings: &[Finding]) -> Stretches {
 
 /// Rules that nothing on record can open: accidents, attachments and other machines decide these, and a lease without a
 /// safety agreement (CUS-005) is refused by its form.
-const UNDECIDED: &[&str] =
-    &["CUS-005", "DUE-006", "TIME-003", "TIME-004", "TIME-006", "TIME-007", "TIME-008"];
+const UNDECIDED: &[&str] = &["CUS-005", "DUE-006", "TIME-003", "TIME-004", "TIME-006", "TIME-007", "TIME-008"];
 
 /// What never closes: no event heals it. The signatures of a leaked key (KEY-001) cannot be made again.
 const NEVER_CLOSED: &[&str] = &["KEY-001", "SCR-001"];
@@ -234,7 +235,8 @@ fn findings_open_and_close_when_the_oracle_says() {
             let told = stretches(&Story::new(&log, subject), end_us);
             let touching = life.ledger.touching(&subject);
             let instant = Instant { as_of: Timestamp::from_micros(end_us), size };
-            let findings = judge(&subject, &touching, instant, &world).map(|(_, findings)| findings).unwrap_or_default();
+            let findings =
+                judge(&subject, &touching, instant, &world).map(|(_, findings)| findings).unwrap_or_default();
             let found = of_findings(&findings);
             for (name, stretches) in &told {
                 *opened.entry(name.0.clone()).or_default() += stretches.len();
@@ -267,7 +269,10 @@ fn findings_open_and_close_when_the_oracle_says() {
     let stuck: Vec<&str> = decided
         .filter(|rule| closed.get(*rule).is_none_or(|count| *count == 0) && !NEVER_CLOSED.contains(rule))
         .collect();
-    assert!(never.is_empty() && stuck.is_empty(), "never opened: {never:?}; never closed: {stuck:?}\n{opened:?}\n{closed:?}");
+    assert!(
+        never.is_empty() && stuck.is_empty(),
+        "never opened: {never:?}; never closed: {stuck:?}\n{opened:?}\n{closed:?}"
+    );
 }
 
 /// A case as an index keeps it between two events.
@@ -323,16 +328,17 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
         let life = life(seed);
         let mut dice = Dice::new(seed ^ 0xC4A6);
         let log = &life.ledger.log;
-        let changes: Vec<_> = log.iter().rev().take(200).filter(|event| changes_the_world(event.candidate.kind())).collect();
+        let changes: Vec<_> =
+            log.iter().rev().take(200).filter(|event| changes_the_world(event.candidate.kind())).collect();
         for _ in 0..6.min(changes.len()) {
             let entry = *dice.pick(&changes);
             let size = entry.position.get();
             let as_of = Timestamp::from_micros(entry.recorded_at.micros() + dice.between(-20, 60) * common::DAY);
             let (before, after) = (Around::new(log, size, size), Around::new(log, size + 1, size + 1));
-            for subject in life.machines.iter().copied() {
-                let touching = life.ledger.touching(&subject);
+            for subject in &life.machines {
+                let touching = life.ledger.touching(subject);
                 let instant = Instant { as_of, size };
-                let Some((mut case, _)) = judge(&subject, &touching, instant, &before) else { continue };
+                let Some((mut case, _)) = judge(subject, &touching, instant, &before) else { continue };
                 case.advance(&before, as_of.micros(), &mut Vec::new());
                 let judged_us = case.at_us();
                 let stands = case.look_again_since(&after, changed_from_us(&Step::of(entry)));
@@ -340,11 +346,15 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
                 if stands {
                     let until = |size, world: &Around| {
                         let as_of = Timestamp::from_micros(judged_us);
-                        let found = judge(&subject, &touching, Instant { as_of, size }, world);
+                        let found = judge(subject, &touching, Instant { as_of, size }, world);
                         of_findings(&found.unwrap().1)
                     };
                     let kind = entry.candidate.kind();
-                    assert_eq!(until(size, &before), until(size + 1, &after), "seed {seed}, {subject}, {kind} at {size}");
+                    assert_eq!(
+                        until(size, &before),
+                        until(size + 1, &after),
+                        "seed {seed}, {subject}, {kind} at {size}"
+                    );
                 }
             }
         }

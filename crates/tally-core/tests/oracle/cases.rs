@@ -351,8 +351,7 @@ fn a_policy_told_late_changes_the_past_alone() {
     tale.delivered(at(2026, 1, 12, 8));
     tale.in_use(at(2026, 1, 20, 8));
     let publish = |tale: &mut Tale, days: &str, from: Option<tally_proto::v1::Day>, told: i64| {
-        let parameter =
-            RuleParameter { rule: "LIFE-004".to_owned(), key: "days".to_owned(), value: days.to_owned() };
+        let parameter = RuleParameter { rule: "LIFE-004".to_owned(), key: "days".to_owned(), value: days.to_owned() };
         let publication = Some(scene::published(PublicationLayer::Nation, from));
         let body = PolicyPublished { publication, parameters: vec![parameter] };
         tale.ledger.now = told;

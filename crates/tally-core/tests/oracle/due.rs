@@ -67,9 +67,9 @@ fn done_last<'a>(now: &Now<'a>, row: &ScheduleRow) -> Option<&'a Seen<'a>> {
         (ScheduledWork::Accept, ..) => "~accept",
         _ => "",
     };
-    now.events.iter().rfind(|event| {
-        outcomes(now, event).iter().any(|(code, good)| *good && (*code == row.code || code == kind))
-    })
+    now.events
+        .iter()
+        .rfind(|event| outcomes(now, event).iter().any(|(code, good)| *good && (*code == row.code || code == kind)))
 }
 
 /// The first time since it arrived that it ran.
@@ -123,9 +123,11 @@ pub(crate) fn judge(now: &Now<'_>) {
     }
     for row in now.law.schedule.values() {
         let selected = row.applies_to == now.category()
-            || now.law.selectors.get(&row.applies_to).is_some_and(|selector| {
-                selector.any_of.iter().any(|criteria| fits(now, criteria))
-            });
+            || now
+                .law
+                .selectors
+                .get(&row.applies_to)
+                .is_some_and(|selector| selector.any_of.iter().any(|criteria| fits(now, criteria)));
         // S-BEL-01 is BELT-001's.
         if row.code != "S-BEL-01" && selected && counts(row, now.state.state()) && is_overdue(now, row) {
             now.say_as(rule_of(now.category(), row), &row.code, row.severity());
@@ -187,12 +189,9 @@ fn is_overdue(now: &Now<'_>, row: &ScheduleRow) -> bool {
         FirstDue::Installed if done.is_none() && !enrolled && row.work() != ScheduledWork::Replace => {
             return installed(now).is_some();
         }
-        FirstDue::ProducedOn => now
-            .state
-            .produced_on
-            .as_ref()
-            .and_then(tally_core::event::day)
-            .and_then(|day| day.starts()),
+        FirstDue::ProducedOn => {
+            now.state.produced_on.as_ref().and_then(tally_core::event::day).and_then(|day| day.starts())
+        }
         FirstDue::Received => now
             .last(|event| {
                 matches!(event.message(), Message::Received(body)

@@ -169,7 +169,11 @@ pub(crate) fn publications(log: &[Recorded], size: u64) -> Vec<publication::Publ
 }
 
 /// A mine as all entries below a size tell it.
-pub(crate) fn mine_of(log: &[Recorded], subject: &tally_core::id::SubjectId, size: u64) -> Option<tally_proto::v1::Mine> {
+pub(crate) fn mine_of(
+    log: &[Recorded],
+    subject: &tally_core::id::SubjectId,
+    size: u64,
+) -> Option<tally_proto::v1::Mine> {
     let events: Vec<Recorded> =
         log.iter().filter(|event| event.candidate.statement().subject == *subject).cloned().collect();
     mine::fold(subject, &events, tally_core::state::Instant { size, ..tally_core::state::Instant::ALL })

@@ -54,6 +54,12 @@ impl Dice {
         self.below(100) < chance
     }
 
+    /// One of some words.
+    fn word(&mut self, from: &[&'static str]) -> &'static str {
+        let word: &&str = self.pick(from);
+        word
+    }
+
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
@@ -92,14 +98,14 @@ const MINES: &[&str] = &["mine", "coal", "other mine", "metal"];
 impl Life {
     /// Lives `steps` steps from a seed.
     pub(crate) fn live(seed: u64, steps: usize) -> Self {
-        let mut dice = Dice::new(seed);
         // Kinds by turns, so that some tens of lives have seen each with each.
         let offset = seed * 5;
-        let kinds = (0..5).map(|at| usize::try_from((offset + at * (1 + seed % 3)) % KINDS.len() as u64).unwrap()).collect();
+        let kinds =
+            (0..5).map(|at| usize::try_from((offset + at * (1 + seed % 3)) % KINDS.len() as u64).unwrap()).collect();
         let mut life = Self {
             ledger: SCENE.clone(),
             machines: Vec::new(),
-            dice,
+            dice: Dice::new(seed),
             count: 1 << 20,
             orders: Vec::new(),
             publications: Vec::new(),
@@ -199,7 +205,7 @@ impl Life {
     fn begin(&mut self, number: usize) {
         let kind = &KINDS[self.kinds[number]];
         let serial = (number + 1).to_string();
-        let model = (*self.dice.pick(&["M1", "M1", "M1", "M2", "OLD-1", "M3"])).to_owned();
+        let model = self.dice.word(&["M1", "M1", "M1", "M2", "OLD-1", "M3"]).to_owned();
         let mark_no = match self.dice.below(20) {
             0 | 1 => "",
             2 => "MZZ1",
@@ -235,7 +241,7 @@ impl Life {
         if kind.category == "MONITOR_SYSTEM" {
             let subject = SubjectId::named(organisation("company"), &serial).unwrap();
             let members = (0..self.dice.below(3)).map(|_| {
-                let model = *self.dice.pick(&["GJC4", "GJG9"]);
+                let model = self.dice.word(&["GJC4", "GJG9"]);
                 Component { slot: format!("传感器{model}"), model: model.to_owned(), ..Component::default() }
             });
             let body = AssemblyFormed {
@@ -243,7 +249,7 @@ impl Life {
                 name: "监控系统".to_owned(),
                 category: kind.category.to_owned(),
                 members: members.collect(),
-                place: scene::place(*self.dice.pick(&["yard", "chamber"])),
+                place: scene::place(self.dice.word(&["yard", "chamber"])),
                 mark_no: mark_no.to_owned(),
             };
             if self.tell(("company", Role::Mine), subject, Message::AssemblyFormed(body)).is_some() {
@@ -264,7 +270,11 @@ impl Life {
             produced_on: day_at(made),
             identity_kind: identity_kind as i32,
             mark_no: mark_no.to_owned(),
-            exempt_reason: if mark_no.is_empty() && self.dice.percent(30) { "非受控".to_owned() } else { String::new() },
+            exempt_reason: if mark_no.is_empty() && self.dice.percent(30) {
+                "非受控".to_owned()
+            } else {
+                String::new()
+            },
             nameplate: nameplate.clone(),
             components: match self.dice.below(4) {
                 0 => vec![component("YBU-1", "")],
@@ -276,7 +286,7 @@ impl Life {
             ex_cert_no: ex_cert_no.to_owned(),
             design_life: design_life.clone(),
             quantity: quantity.clone(),
-            production_address: (*self.dice.pick(&["太原", "太原", "", "大同"])).to_owned(),
+            production_address: self.dice.word(&["太原", "太原", "", "大同"]).to_owned(),
             ..Manufactured::default()
         };
         let by_maker = |life: &mut Self, at: i64| {
@@ -288,7 +298,8 @@ impl Life {
             }
             return;
         }
-        let state = *self.dice.pick(&[ServiceState::InUse, ServiceState::InStore, ServiceState::Idle, ServiceState::Stopped]);
+        let state =
+            *self.dice.pick(&[ServiceState::InUse, ServiceState::InStore, ServiceState::Idle, ServiceState::Stopped]);
         let produced_on = match self.dice.below(3) {
             0 => None,
             1 => day(2025, self.dice.below(13).try_into().unwrap(), 0),
@@ -355,8 +366,8 @@ impl Life {
 
     fn mine_of(&mut self, holder: &str) -> SubjectId {
         mine(match holder {
-            "neighbour" => *self.dice.pick(&["other mine", "metal"]),
-            _ => *self.dice.pick(&["coal", "coal", "coal", "mine"]),
+            "neighbour" => self.dice.word(&["other mine", "metal"]),
+            _ => self.dice.word(&["coal", "coal", "coal", "mine"]),
         })
     }
 
@@ -374,9 +385,15 @@ impl Life {
         let state = self.state(&machine);
         let likely: &[Kind] = match state.state() {
             ServiceState::Manufactured => &[Kind::FactoryExit, Kind::FactoryExit, Kind::Dispatched, Kind::Tested],
-            ServiceState::InTransit => {
-                &[Kind::Received, Kind::Received, Kind::Received, Kind::ReceiptRefused, Kind::EnteredMine, Kind::Installed, Kind::AcceptanceChecked]
-            }
+            ServiceState::InTransit => &[
+                Kind::Received,
+                Kind::Received,
+                Kind::Received,
+                Kind::ReceiptRefused,
+                Kind::EnteredMine,
+                Kind::Installed,
+                Kind::AcceptanceChecked,
+            ],
             ServiceState::InStore | ServiceState::AtMine => &[
                 Kind::AcceptanceChecked,
                 Kind::AcceptanceChecked,
@@ -414,9 +431,13 @@ impl Life {
                 Kind::ExProofChecked,
             ],
             ServiceState::Idle => &[Kind::Resumed, Kind::Resumed, Kind::Commissioned, Kind::RaisedToSurface],
-            ServiceState::Stopped => {
-                &[Kind::Rectified, Kind::RectificationConfirmed, Kind::Resumed, Kind::RaisedToSurface, Kind::ScrapProposed]
-            }
+            ServiceState::Stopped => &[
+                Kind::Rectified,
+                Kind::RectificationConfirmed,
+                Kind::Resumed,
+                Kind::RaisedToSurface,
+                Kind::ScrapProposed,
+            ],
             ServiceState::UnderMaintenance => &[Kind::MaintenanceFinished, Kind::ComponentFitted, Kind::Altered],
             ServiceState::AtOverhaul => &[Kind::OverhaulStarted, Kind::Overhauled, Kind::Overhauled, Kind::Dispatched],
             ServiceState::ScrapProposed => &[Kind::Scrapped, Kind::Scrapped, Kind::RaisedToSurface],
@@ -493,7 +514,14 @@ impl Life {
             &[Kind::Tested, Kind::EnteredMine, Kind::Tested, Kind::RaisedToSurface],
             &[Kind::UsageReported, Kind::UsageReported, Kind::UsageReported, Kind::Inspected],
             &[Kind::Resumed, Kind::ComponentTakenOut, Kind::ComponentFitted, Kind::Calibrated],
-            &[Kind::Dispatched, Kind::DutyChanged, Kind::UsageReported, Kind::Received, Kind::Dispatched, Kind::Received],
+            &[
+                Kind::Dispatched,
+                Kind::DutyChanged,
+                Kind::UsageReported,
+                Kind::Received,
+                Kind::Dispatched,
+                Kind::Received,
+            ],
             &[Kind::LeaseStarted, Kind::DutyChanged, Kind::LeaseEnded],
             &[Kind::Idled, Kind::Resumed],
             &[Kind::MembersChanged, Kind::MembersChanged],
@@ -502,7 +530,14 @@ impl Life {
         let mut script = *self.dice.pick(scripts);
         let machine = *self.dice.pick(&self.machines.clone());
         if self.state(&machine).category == "BELT" && self.dice.percent(60) {
-            script = &[Kind::Received, Kind::Tested, Kind::EnteredMine, Kind::Tested, Kind::Installed, Kind::RaisedToSurface];
+            script = &[
+                Kind::Received,
+                Kind::Tested,
+                Kind::EnteredMine,
+                Kind::Tested,
+                Kind::Installed,
+                Kind::RaisedToSurface,
+            ];
         }
         for kind in script {
             if self.dice.percent(12) {
@@ -544,22 +579,27 @@ impl Life {
             ("company", Role::Mine)
         };
         let inside = known.mine.map(|id| SubjectId::new(SubjectKind::Mine, id));
-        let names = Names { inside, event: self.ledger.last(&machine), holder: holder.to_owned(), ..Ledger::names("1") };
+        let names =
+            Names { inside, event: self.ledger.last(&machine), holder: holder.to_owned(), ..Ledger::names("1") };
         let mine_id = inside.map(|mine| mine.id().to_vec()).unwrap_or_default();
-        let contractor = (*self.dice.pick(&["contractor", "contractor", "late contractor"]), Role::Contractor);
+        let contractor = (self.dice.word(&["contractor", "contractor", "late contractor"]), Role::Contractor);
         let mut who = company;
         let mut body = sample(kind, &names);
         let mut at = self.happened();
         match &mut body {
             Message::FactoryExit(body) => {
                 who = ("maker", Role::Manufacturer);
-                body.consignee = organisation(*self.dice.pick(&["company", "company", "company", "neighbour", "dealer"])).as_bytes().to_vec();
+                body.consignee =
+                    organisation(self.dice.word(&["company", "company", "company", "neighbour", "dealer"]))
+                        .as_bytes()
+                        .to_vec();
                 body.model = state.model.clone();
                 body.mark_no = state.mark_no.clone();
             }
             Message::Dispatched(body) => {
                 who = by_holder;
-                let to = *self.dice.pick(&["company", "company", "neighbour", "shop", "late shop", "dealer", "recycler"]);
+                let to =
+                    self.dice.word(&["company", "company", "neighbour", "shop", "late shop", "dealer", "recycler"]);
                 body.to_organisation = organisation(to).as_bytes().to_vec();
                 body.reason = match to {
                     "recycler" => DispatchReason::Scrap,
@@ -642,7 +682,7 @@ impl Life {
                     who = contractor;
                 }
                 body.location = self.spot(&mine_id);
-                body.function = (*self.dice.pick(&["升降人员", "升降物料", ""])).to_owned();
+                body.function = self.dice.word(&["升降人员", "升降物料", ""]).to_owned();
             }
             Message::InstallationAccepted(body) => body.result = self.result(20),
             Message::Commissioned(body) => {
@@ -703,14 +743,15 @@ impl Life {
             }
             Message::RaisedToSurface(body) => body.mine = mine_id,
             Message::OverhaulStarted(body) => {
-                who = (*self.dice.pick(&["shop", "late shop"]), Role::OverhaulShop);
+                who = (self.dice.word(&["shop", "late shop"]), Role::OverhaulShop);
                 if self.dice.percent(50) {
                     body.documents_available = vec![bodies::attachment()];
                 }
             }
             Message::Overhauled(body) => {
-                who = (*self.dice.pick(&["shop", "shop", "late shop"]), Role::OverhaulShop);
-                body.conformity = *self.dice.pick(&[Conformity::Conforms, Conformity::Conforms, Conformity::Unfit]) as i32;
+                who = (self.dice.word(&["shop", "shop", "late shop"]), Role::OverhaulShop);
+                body.conformity =
+                    *self.dice.pick(&[Conformity::Conforms, Conformity::Conforms, Conformity::Unfit]) as i32;
                 if self.dice.percent(40) {
                     body.parts_out = vec![PartFate { component: Some(self.component()), fate: Fate::Repair as i32 }];
                 }
@@ -750,8 +791,9 @@ impl Life {
             }
             Message::FaultReported(body) => {
                 body.fault_id = format!("F-{}", self.dice.below(3));
-                body.kind = (*self.dice.pick(&["制动失灵", "跑偏保护失效", "漏油"])).to_owned();
-                body.severity = *self.dice.pick(&[FaultSeverity::Stop, FaultSeverity::Serious, FaultSeverity::Minor]) as i32;
+                body.kind = self.dice.word(&["制动失灵", "跑偏保护失效", "漏油"]).to_owned();
+                body.severity =
+                    *self.dice.pick(&[FaultSeverity::Stop, FaultSeverity::Serious, FaultSeverity::Minor]) as i32;
                 body.loss_of_protection = self.dice.percent(35);
                 if self.dice.percent(40) {
                     body.due_by = day_at(at + self.dice.between(0, 9) * DAY);
@@ -768,15 +810,14 @@ impl Life {
             }
             Message::RectificationConfirmed(body) => {
                 body.fault_id = self.open_fault(state);
-                body.result = if self.dice.percent(15) {
-                    RectificationResult::Reopened
-                } else {
-                    RectificationResult::Closed
-                } as i32;
+                body.result =
+                    if self.dice.percent(15) { RectificationResult::Reopened } else { RectificationResult::Closed }
+                        as i32;
                 who = if self.dice.percent(10) { ("regulator", Role::Regulator) } else { company };
             }
             Message::ScrapAppraised(body) => {
-                body.verdict = *self.dice.pick(&[ScrapVerdict::Scrap, ScrapVerdict::Repair, ScrapVerdict::Scrap]) as i32;
+                body.verdict =
+                    *self.dice.pick(&[ScrapVerdict::Scrap, ScrapVerdict::Repair, ScrapVerdict::Scrap]) as i32;
             }
             Message::ScrapProposed(_) | Message::Scrapped(_) => who = by_owner,
             Message::Dismantled(body) => {
@@ -813,7 +854,8 @@ impl Life {
                 // Mostly what lacks a signature, the rarer kinds first.
                 let mut own = self.own(&machine);
                 let lacks = |event: &Recorded| {
-                    let kinds = [Kind::AcceptanceChecked, Kind::InstallationAccepted, Kind::PlateReplaced, Kind::Altered];
+                    let kinds =
+                        [Kind::AcceptanceChecked, Kind::InstallationAccepted, Kind::PlateReplaced, Kind::Altered];
                     kinds.contains(&event.candidate.kind())
                         && event.findings.contains(&IrregularityKind::SecondSignatureMissing)
                 };
@@ -824,7 +866,7 @@ impl Life {
             }
             Message::LeaseStarted(body) => {
                 who = by_owner;
-                let lessee = *self.dice.pick(&["neighbour", "company"]);
+                let lessee = self.dice.word(&["neighbour", "company"]);
                 body.lessee = organisation(lessee).as_bytes().to_vec();
                 let draft = self.draft(who, machine, Message::LeaseStarted(body.clone()), at);
                 let draft = Draft { hands: Vec::new(), ..draft }.hand(&format!("{lessee}/zhang"));
@@ -834,7 +876,7 @@ impl Life {
             Message::LeaseEnded(_) => who = by_owner,
             Message::OwnershipChanged(body) => {
                 who = by_owner;
-                let new_owner = *self.dice.pick(&["neighbour", "company"]);
+                let new_owner = self.dice.word(&["neighbour", "company"]);
                 body.new_owner = organisation(new_owner).as_bytes().to_vec();
                 let draft = self.draft(who, machine, Message::OwnershipChanged(body.clone()), at);
                 let draft = Draft { hands: Vec::new(), ..draft }.hand(&format!("{new_owner}/zhang"));
@@ -848,11 +890,12 @@ impl Life {
                 body.category = state.category.clone();
                 body.quantity = state.quantity.clone();
                 body.place = bodies::in_store();
-                who = (*self.dice.pick(&["company", "neighbour"]), Role::Mine);
+                who = (self.dice.word(&["company", "neighbour"]), Role::Mine);
             }
             Message::MembersChanged(body) => {
-                let model = *self.dice.pick(&["GJC4", "GJG9"]);
-                let member = Component { slot: format!("传感器{model}"), model: model.to_owned(), ..Component::default() };
+                let model = self.dice.word(&["GJC4", "GJG9"]);
+                let member =
+                    Component { slot: format!("传感器{model}"), model: model.to_owned(), ..Component::default() };
                 if self.dice.percent(50) {
                     body.removed = state.members.iter().take(1).cloned().collect();
                 }
@@ -903,11 +946,12 @@ impl Life {
     }
 
     fn slot(&mut self) -> String {
-        (*self.dice.pick(&["截割电机", "截割电机", "跑偏保护", "制动器"])).to_owned()
+        self.dice.word(&["截割电机", "截割电机", "跑偏保护", "制动器"]).to_owned()
     }
 
     fn component(&mut self) -> Component {
-        let (model, maker) = *self.dice.pick(&[("YBU-1", ""), ("YBU-2", "南阳"), ("YBU-2", "佳木斯"), ("YBU-9", ""), ("DW10-B", "")]);
+        let (model, maker) =
+            *self.dice.pick(&[("YBU-1", ""), ("YBU-2", "南阳"), ("YBU-2", "佳木斯"), ("YBU-9", ""), ("DW10-B", "")]);
         Component { slot: self.slot(), model: model.to_owned(), maker: maker.to_owned(), ..Component::default() }
     }
 
@@ -925,8 +969,11 @@ impl Life {
     }
 
     fn code(&mut self, category: &str, more: &[&str]) -> String {
-        let mut codes: Vec<String> =
-            scene::schedule().into_iter().filter(|row| row.applies_to.starts_with(category)).map(|row| row.code).collect();
+        let mut codes: Vec<String> = scene::schedule()
+            .into_iter()
+            .filter(|row| row.applies_to.starts_with(category))
+            .map(|row| row.code)
+            .collect();
         codes.extend(more.iter().map(|code| (*code).to_owned()));
         self.dice.pick(&codes).clone()
     }
@@ -936,11 +983,12 @@ impl Life {
         body.kind = *self.dice.pick(&[Daily, Daily, Exproof, Exproof, Monthly, Quarterly, Special, Weekly]) as i32;
         (body.started_us, body.finished_us) = (at - self.dice.between(0, 3) * HOUR / 2, at);
         if self.dice.percent(40) {
-            body.schedule_code = (*self.dice.pick(&["S-CHR-02", "S-RES-01", "S-VEH-02", "S-ENR-01"])).to_owned();
+            body.schedule_code = self.dice.word(&["S-CHR-02", "S-RES-01", "S-VEH-02", "S-ENR-01"]).to_owned();
         }
         if self.dice.percent(50) {
             body.nothing_found = false;
-            let value = measure(*self.dice.pick(&["broken_wires_pct", "diameter_loss_pct"]), self.dice.between(3, 12), 0, "%");
+            let value =
+                measure(self.dice.word(&["broken_wires_pct", "diameter_loss_pct"]), self.dice.between(3, 12), 0, "%");
             body.items = vec![
                 item("plate", CheckResult::Pass),
                 CheckItem { code: "label".to_owned(), result: self.result(30), ..CheckItem::default() },
@@ -999,7 +1047,7 @@ impl Life {
             let regulator = ("regulator", Role::Regulator);
             match self.dice.below(4) {
                 0 => {
-                    let name = *self.dice.pick(&["coal", "mine"]);
+                    let name = self.dice.word(&["coal", "mine"]);
                     let refused = self.dice.percent(20);
                     let body = OrderReceived { mine: mine(name).id().to_vec(), refused, note: String::new() };
                     let who = if refused { regulator } else { ("company", Role::Mine) };
@@ -1097,7 +1145,9 @@ impl Life {
                         model: "YBU-9".to_owned(),
                         ..ControlledPart::default()
                     });
-                    certificate.producers.push(MarkProducer { name: "maker牌".to_owned(), address: "大同".to_owned() });
+                    certificate
+                        .producers
+                        .push(MarkProducer { name: "maker牌".to_owned(), address: "大同".to_owned() });
                 }
                 body.certificate = Some(certificate);
                 body.produced_from = day_at(at - self.dice.between(0, 300) * DAY);
@@ -1147,7 +1197,12 @@ impl Life {
             self.tell_at((by, role), subject, Message::PublicationWithdrawn(body), at);
             return;
         }
-        let layer = *self.dice.pick(&[PublicationLayer::Nation, PublicationLayer::Area, PublicationLayer::Group, PublicationLayer::Mine]);
+        let layer = *self.dice.pick(&[
+            PublicationLayer::Nation,
+            PublicationLayer::Area,
+            PublicationLayer::Group,
+            PublicationLayer::Mine,
+        ]);
         let by = match layer {
             PublicationLayer::Group | PublicationLayer::Mine => "company",
             _ => "regulator",
@@ -1228,25 +1283,28 @@ impl Life {
     }
 
     fn mine(&mut self) {
-        let name = *self.dice.pick(&["coal", "coal", "mine", "metal"]);
+        let name = self.dice.word(&["coal", "coal", "mine", "metal"]);
         let by = if name == "metal" { "neighbour" } else { "company" };
         let at = self.happened();
         let from = day_at(at + self.dice.between(-20, 40) * DAY);
         if self.dice.percent(45) {
             let differs = self.dice.percent(50);
-            let difference =
-                UploadDifference { field: "unit".to_owned(), device_code: "D-1".to_owned(), ..UploadDifference::default() };
+            let difference = UploadDifference {
+                field: "unit".to_owned(),
+                device_code: "D-1".to_owned(),
+                ..UploadDifference::default()
+            };
             let mut body = sample(EventKind::UploadCompared, &Ledger::names("1"));
             if let Message::UploadCompared(body) = &mut body {
                 body.differences = if differs { vec![difference] } else { Vec::new() };
-                body.file_kind = (*self.dice.pick(&["JBSJ", "ABSJ"])).to_owned();
+                body.file_kind = self.dice.word(&["JBSJ", "ABSJ"]).to_owned();
             }
             self.tell_at((by, Role::Mine), mine(name), body, at);
             return;
         }
         let mut body = MineProfileChanged { from, ..MineProfileChanged::default() };
         match self.dice.below(4) {
-            0 => body.area_code = (*self.dice.pick(&["140921", "150921"])).to_owned(),
+            0 => body.area_code = self.dice.word(&["140921", "150921"]).to_owned(),
             1 | 2 => {
                 body.gas_grade = *self.dice.pick(&[GasGrade::Low, GasGrade::High, GasGrade::Outburst]) as i32;
                 body.state = MineState::Producing as i32;
@@ -1267,11 +1325,16 @@ impl Life {
             return;
         }
         let slot = self.slot();
-        let component = Some(Component { equipment: part.id().to_vec(), model: "M1".to_owned(), ..Component::default() });
+        let component =
+            Some(Component { equipment: part.id().to_vec(), model: "M1".to_owned(), ..Component::default() });
         let id = machine.id().to_vec();
         let (on_machine, on_part) = if self.dice.percent(70) {
             (
-                Message::ComponentFitted(ComponentFitted { slot: slot.clone(), component, ..ComponentFitted::default() }),
+                Message::ComponentFitted(ComponentFitted {
+                    slot: slot.clone(),
+                    component,
+                    ..ComponentFitted::default()
+                }),
                 Message::ComponentFitted(ComponentFitted { slot, machine: id, ..ComponentFitted::default() }),
             )
         } else {
@@ -1314,8 +1377,8 @@ impl Life {
         };
         let mut open = open_of(&subject);
         let liftable = [
-            "SCR-004", "FLT-005", "TIME-005", "LIFE-002", "LIFE-003", "FLT-003", "ID-002", "MARK-003", "ID-004", "MON-004",
-            "MARK-009", "ORD-002", "PER-004", "ACC-003", "PER-003", "TIME-001",
+            "SCR-004", "FLT-005", "TIME-005", "LIFE-002", "LIFE-003", "FLT-003", "ID-002", "MARK-003", "ID-004",
+            "MON-004", "MARK-009", "ORD-002", "PER-004", "ACC-003", "PER-003", "TIME-001",
         ];
         if self.dice.percent(70) {
             let rank = |finding: &Finding| liftable.iter().position(|rule| *rule == finding.rule).unwrap_or(99);
@@ -1329,7 +1392,7 @@ impl Life {
             open.truncate(1);
         }
         let (rule, key, decision) = if open.is_empty() || self.dice.percent(20) {
-            let rule = *self.dice.pick(&["MON-004", "MON-004", "TIME-001", "MARK-003", "FLT-003", "DATA-002"]);
+            let rule = self.dice.word(&["MON-004", "MON-004", "TIME-001", "MARK-003", "FLT-003", "DATA-002"]);
             let decision = *self.dice.pick(&[FindingDecision::Found, FindingDecision::Found, FindingDecision::Lifted]);
             (rule.to_owned(), String::new(), decision)
         } else {
@@ -1344,7 +1407,7 @@ impl Life {
     }
 
     fn key(&mut self) {
-        let name = *self.dice.pick(&["company/zhang", "company/sun", "contractor/li", "shop"]);
+        let name = self.dice.word(&["company/zhang", "company/sun", "contractor/li", "shop"]);
         if self.leaked.contains(&name) || self.leaked.len() >= 2 {
             return;
         }
@@ -1353,7 +1416,11 @@ impl Life {
         let body = KeyRevoked {
             key_id: crate::common::key_id(name).as_bytes().to_vec(),
             reason: KeyRevocationReason::Leaked as i32,
-            untrusted_since_us: if self.dice.percent(80) { self.ledger.now - self.dice.between(0, 29) * DAY } else { 0 },
+            untrusted_since_us: if self.dice.percent(80) {
+                self.ledger.now - self.dice.between(0, 29) * DAY
+            } else {
+                0
+            },
         };
         let subject = organisation(owner).subject();
         let draft = self.ledger.draft("registrar", Role::Registrar, subject, Message::KeyRevoked(body));
@@ -1369,7 +1436,8 @@ impl Life {
         }
         let original = self.dice.pick(&own).clone();
         let statement = original.candidate.statement();
-        let parties = ["company", "neighbour", "contractor", "shop", "laboratory", "maker", "late contractor", "regulator"];
+        let parties =
+            ["company", "neighbour", "contractor", "shop", "laboratory", "maker", "late contractor", "regulator"];
         let Some(name) = parties.into_iter().find(|name| organisation(name) == statement.organisation) else { return };
         let role = Role::try_from(i32::try_from(statement.role).unwrap()).unwrap();
         let withdrawn = self.dice.percent(40);

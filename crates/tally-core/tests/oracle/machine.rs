@@ -119,7 +119,9 @@ fn acceptance(now: &Now<'_>) {
         enrolled_in_service(event)
             || matches!(event.message(), Message::InstallationAccepted(body) if passed(body.result()))
     };
-    for used in now.own().filter(|event| matches!(event.message(), Message::Commissioned(body) if passed(body.result()))) {
+    for used in
+        now.own().filter(|event| matches!(event.message(), Message::Commissioned(body) if passed(body.result())))
+    {
         let mut installed = false;
         let mut accepted = false;
         for event in now.own().filter(|event| place(event) < place(used)) {
@@ -136,12 +138,14 @@ fn acceptance(now: &Now<'_>) {
     // ID-003: the last look at the plate, or a new plate that both parties signed.
     let mut differs = false;
     for event in now.own() {
-        let look = |items: &[CheckItem], differs: &mut bool| {
-            match items.iter().find(|item| item.code == "plate").map(CheckItem::result) {
-                Some(CheckResult::Fail) => *differs = true,
-                Some(result) if passed(result) => *differs = false,
-                _ => {}
-            }
+        let look = |items: &[CheckItem], differs: &mut bool| match items
+            .iter()
+            .find(|item| item.code == "plate")
+            .map(CheckItem::result)
+        {
+            Some(CheckResult::Fail) => *differs = true,
+            Some(result) if passed(result) => *differs = false,
+            _ => {}
         };
         match event.message() {
             Message::AcceptanceChecked(body) => look(&body.checks, &mut differs),
@@ -259,10 +263,13 @@ fn explosion_protection(now: &Now<'_>) {
 
     // EX-001. Reading: in a mine; the last look at the certificate counts, without any the number on the plate.
     let looked = now.own().filter_map(|event| match event.message() {
-        Message::AcceptanceChecked(body) => body.checks.iter().find(|item| item.code == "ex_cert").map(CheckItem::result),
+        Message::AcceptanceChecked(body) => {
+            body.checks.iter().find(|item| item.code == "ex_cert").map(CheckItem::result)
+        }
         _ => None,
     });
-    let shown = match looked.filter(|result| *result != CheckResult::NotApplicable).last() {
+    let mut looked = looked.filter(|result| *result != CheckResult::NotApplicable);
+    let shown = match looked.next_back() {
         Some(result) => passed(result),
         None => !papers.ex_cert_no.is_empty() || taken_on(now).is_none(),
     };
@@ -298,9 +305,10 @@ fn explosion_protection(now: &Now<'_>) {
                 valid_until = i64::MIN;
             }
         }
-        let checked_below = now.events.iter().any(|event| {
-            place(event) > place(down) && is_ex_look(now, event) && event.persons(now.log).len() >= 2
-        });
+        let checked_below = now
+            .events
+            .iter()
+            .any(|event| place(event) > place(down) && is_ex_look(now, event) && event.persons(now.log).len() >= 2);
         if down.at >= valid_until && !checked_below {
             now.say("EX-002", "");
         }
@@ -363,8 +371,7 @@ fn explosion_protection(now: &Now<'_>) {
         });
         let doubtful = start == Some(true) || overhaul.is_found(IrregularityKind::OutsideGrant);
         let retested = now.after(overhaul, |event| {
-            event.is_role(Role::Laboratory)
-                && matches!(event.message(), Message::Tested(body) if passed(body.result()))
+            event.is_role(Role::Laboratory) && matches!(event.message(), Message::Tested(body) if passed(body.result()))
         });
         if doubtful && !retested {
             now.say("EX-006", "");
@@ -463,11 +470,11 @@ fn is_entry(event: &Seen<'_>) -> bool {
 fn use_and_life(now: &Now<'_>) {
     let state = now.state.state();
     // SCR-007: the last verdict.
-    let verdict = now.own().filter_map(|event| match event.message() {
+    let mut verdict = now.own().filter_map(|event| match event.message() {
         Message::ScrapAppraised(body) => Some(body.verdict()),
         _ => None,
     });
-    if runs(state) && verdict.last() == Some(ScrapVerdict::Scrap) {
+    if runs(state) && verdict.next_back() == Some(ScrapVerdict::Scrap) {
         now.say("SCR-007", "");
     }
     // LIFE-004: any entry that touches it is a record.
@@ -476,9 +483,9 @@ fn use_and_life(now: &Now<'_>) {
         now.say("LIFE-004", "");
     }
     // LIFE-001. Reading: an appraisal that does not say scrap extends the life without an end.
-    let extended = now.own().any(|event| {
-        matches!(event.message(), Message::ScrapAppraised(body) if body.verdict() != ScrapVerdict::Scrap)
-    });
+    let extended = now
+        .own()
+        .any(|event| matches!(event.message(), Message::ScrapAppraised(body) if body.verdict() != ScrapVerdict::Scrap));
     if let Some(life) = papers(now).design_life.filter(|_| runs(state) && !extended) {
         let over = match life.unit.as_str() {
             "a" => {
@@ -486,9 +493,12 @@ fn use_and_life(now: &Now<'_>) {
                 let made = now.state.produced_on.as_ref().and_then(tally_core::event::day);
                 made.is_some_and(|made| now.due(due::months_after(made, i64::try_from(years).unwrap() * 12)))
             }
-            "h" => now.state.meters.iter().filter_map(|meter| meter.counter.as_ref()).any(|counter| {
-                counter.key == "running_h" && nano(counter) > nano(&life)
-            }),
+            "h" => now
+                .state
+                .meters
+                .iter()
+                .filter_map(|meter| meter.counter.as_ref())
+                .any(|counter| counter.key == "running_h" && nano(counter) > nano(&life)),
             _ => false,
         };
         if over {
@@ -519,9 +529,10 @@ fn belts_and_hoists(now: &Now<'_>) {
         // BELT-001. Reading: a test by whoever does not hold it is one by a third party; once it lies below, a later test
         // does not heal it.
         if let Some(down) = descent(now) {
-            let tested = now.own().filter(|event| place(event) < place(down)).any(|event| {
-                test(event).is_some_and(passed) && event.signer() != event.after.holder
-            });
+            let tested = now
+                .own()
+                .filter(|event| place(event) < place(down))
+                .any(|event| test(event).is_some_and(passed) && event.signer() != event.after.holder);
             if !tested {
                 now.say("BELT-001", "");
             }
@@ -634,12 +645,14 @@ pub(crate) fn faults_of<'a>(now: &Now<'a>) -> Vec<Fault<'a>> {
                 });
             }
             Message::Rectified(body) => {
-                for fault in faults.iter_mut().filter(|fault| fault.id == body.fault_id && !fault.confirmed_by_another) {
+                for fault in faults.iter_mut().filter(|fault| fault.id == body.fault_id && !fault.confirmed_by_another)
+                {
                     fault.rectified = Some(event);
                 }
             }
             Message::RectificationConfirmed(body) => {
-                for fault in faults.iter_mut().filter(|fault| fault.id == body.fault_id && !fault.confirmed_by_another) {
+                for fault in faults.iter_mut().filter(|fault| fault.id == body.fault_id && !fault.confirmed_by_another)
+                {
                     if body.result() == RectificationResult::Reopened {
                         (fault.rectified, fault.closed) = (None, false);
                         continue;
@@ -717,11 +730,8 @@ fn persons(now: &Now<'_>) {
         let Some(organisation) = now.log.organisation(&event.signer()) else { continue };
         let performed = event.recorded.candidate.statement().performed_by.iter().map(|key| key.as_bytes().to_vec());
         let keys: Vec<Vec<u8>> = performed.chain(event.keys()).collect();
-        let people: Vec<_> = organisation
-            .keys
-            .iter()
-            .filter(|key| keys.contains(&key.key_id) && !key.person_id.is_empty())
-            .collect();
+        let people: Vec<_> =
+            organisation.keys.iter().filter(|key| keys.contains(&key.key_id) && !key.person_id.is_empty()).collect();
         if people.is_empty() {
             continue;
         }
@@ -792,11 +802,11 @@ pub(crate) fn fits(now: &Now<'_>, criteria: &tally_proto::v1::Criteria) -> bool 
         _ => String::new(),
     };
     let inside = now.log.category_of(&now.state.inside);
-    let function = now.own().filter_map(|event| match event.message() {
+    let mut function = now.own().filter_map(|event| match event.message() {
         Message::Installed(body) => Some(body.function.clone()),
         _ => None,
     });
-    let function = function.last().unwrap_or_default();
+    let function = function.next_back().unwrap_or_default();
     let group = now.law.categories.get(now.category()).map(|row| row.group.clone()).unwrap_or_default();
     let grade = now.profile().map_or(GasGrade::Unspecified, |profile| profile.gas_grade());
     let presence = |presence: Presence, text: &str| match presence {
@@ -852,7 +862,10 @@ fn orders_on<'a>(now: &Now<'a>) -> Vec<OrderOn<'a>> {
     for event in now.events {
         let subject = event.recorded.candidate.statement().subject.id().to_vec();
         match event.message() {
-            Message::StopUseOrdered(_) | Message::SealedUp(_) | Message::RecallIssued(_) | Message::OrderExtended(_) => {
+            Message::StopUseOrdered(_)
+            | Message::SealedUp(_)
+            | Message::RecallIssued(_)
+            | Message::OrderExtended(_) => {
                 if orders.iter().any(|order| order.id == subject) {
                     continue;
                 }
@@ -867,11 +880,9 @@ fn orders_on<'a>(now: &Now<'a>) -> Vec<OrderOn<'a>> {
                     Message::SealedUp(body) => {
                         (body.order.as_ref().unwrap().order_no.clone(), None, InterimMeasure::Unspecified)
                     }
-                    Message::RecallIssued(body) => (
-                        body.order.as_ref().unwrap().order_no.clone(),
-                        is_over(body.due_by.as_ref()),
-                        body.interim(),
-                    ),
+                    Message::RecallIssued(body) => {
+                        (body.order.as_ref().unwrap().order_no.clone(), is_over(body.due_by.as_ref()), body.interim())
+                    }
                     _ => panic!("no order"),
                 };
                 let kind = opening.unwrap().candidate.kind();
@@ -1026,12 +1037,12 @@ fn custody(now: &Now<'_>) {
     }
     // CUS-002: whoever held it before the last change of hands signs for use.
     let former = |event: &Seen<'_>| {
-        let changes = now.own().filter(|earlier| {
+        let mut changes = now.own().filter(|earlier| {
             place(earlier) < place(event)
                 && earlier.body.kind() == EventKind::Received
                 && earlier.before.holder != earlier.after.holder
         });
-        changes.last().map(|earlier| earlier.before.holder.clone()).unwrap_or_default()
+        changes.next_back().map(|earlier| earlier.before.holder.clone()).unwrap_or_default()
     };
     let overlaps = |event: &Seen<'_>| !of_holder(event) && !unreceived(event) && event.signer() == former(event);
     if since().any(|event| acts(event) && overlaps(event)) {
@@ -1056,10 +1067,9 @@ fn custody(now: &Now<'_>) {
         }
     }
     // CUS-003: neither received, refused nor lost.
-    let dispatched =
-        now.last(|event| matches!(event.body.kind(), EventKind::FactoryExit | EventKind::Dispatched));
+    let dispatched = now.last(|event| matches!(event.body.kind(), EventKind::FactoryExit | EventKind::Dispatched));
     if let Some(dispatched) = dispatched {
-        use EventKind::{Exported, LostReported, Received, ReceiptRefused, Recovered};
+        use EventKind::{Exported, LostReported, ReceiptRefused, Received, Recovered};
         let ended = now.after(dispatched, |event| {
             matches!(event.body.kind(), Received | ReceiptRefused | LostReported | Recovered | Exported)
         });
@@ -1069,9 +1079,9 @@ fn custody(now: &Now<'_>) {
     }
     // CUS-005: the lease that runs.
     let lease = now.last(|event| matches!(event.body.kind(), EventKind::LeaseStarted | EventKind::LeaseEnded));
-    if lease.is_some_and(|lease| {
-        matches!(lease.message(), Message::LeaseStarted(body) if body.safety_agreement.is_none())
-    }) {
+    if lease
+        .is_some_and(|lease| matches!(lease.message(), Message::LeaseStarted(body) if body.safety_agreement.is_none()))
+    {
         now.say("CUS-005", "");
     }
     // CUS-006: the last count, of it alone or among others on its mine's chain, unless it was reported lost or found.
@@ -1148,10 +1158,10 @@ fn breaches(now: &Now<'_>) {
                     opens.push(("SCR-004", String::new()));
                 }
             }
-            Message::Enrolled(_) => {
-                if event.is_found(IrregularityKind::EnrolledAgain) && event.signer() != event.before.holder {
-                    opens.push(("ID-002", position.clone()));
-                }
+            Message::Enrolled(_)
+                if event.is_found(IrregularityKind::EnrolledAgain) && event.signer() != event.before.holder =>
+            {
+                opens.push(("ID-002", position.clone()));
             }
             Message::Overhauled(_) => overhauled = Some(event.at),
             Message::FaultReported(body) => {

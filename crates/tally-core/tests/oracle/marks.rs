@@ -85,7 +85,9 @@ pub(crate) fn judge(now: &Now<'_>) {
 }
 
 fn last_decision_lifts(now: &Now<'_>, rule: &str) -> bool {
-    let last = now.last(|event| matches!(event.message(), Message::FindingDecided(body) if body.rule == rule && body.key.is_empty()));
+    let last = now.last(
+        |event| matches!(event.message(), Message::FindingDecided(body) if body.rule == rule && body.key.is_empty()),
+    );
     last.is_some_and(|event| {
         matches!(event.message(), Message::FindingDecided(body)
             if body.decision() == tally_proto::v1::FindingDecision::Lifted)
@@ -95,9 +97,9 @@ fn last_decision_lifts(now: &Now<'_>, rule: &str) -> bool {
 /// MARK-001. Reading: from acceptance, entry or use on, as long as it is in a mine.
 fn no_mark(now: &Now<'_>) {
     let managed = now.law.categories.get(now.category()).is_some_and(|row| row.mark_managed);
-    let exempt = now.last(|event| matches!(event.message(), Message::Manufactured(_))).is_some_and(|event| {
-        matches!(event.message(), Message::Manufactured(body) if !body.exempt_reason.is_empty())
-    });
+    let exempt = now
+        .last(|event| matches!(event.message(), Message::Manufactured(_)))
+        .is_some_and(|event| matches!(event.message(), Message::Manufactured(body) if !body.exempt_reason.is_empty()));
     if managed && !exempt && !now.state.mine.is_empty() && taken_on(now).is_some() {
         let severity = if now.is_electrical_or_cable() { Severity::Major } else { Severity::Serious };
         now.say_as("MARK-001", "", severity);
@@ -176,9 +178,10 @@ fn in_force(now: &Now<'_>, mark: &Mark, made: Option<(i64, i64)>, covered: Optio
         is_over(period.until.as_ref()).map(|day| now.due(day));
     }
     let state = state_on(mark, now.at, |_| true);
-    let change = mark.changes.iter().rfind(|change| {
-        change.state() == state && begins(change.from.as_ref()).is_none_or(|since| since <= now.at)
-    });
+    let change = mark
+        .changes
+        .iter()
+        .rfind(|change| change.state() == state && begins(change.from.as_ref()).is_none_or(|since| since <= now.at));
     match (state, change) {
         // Reading: a suspension is in scope where it stops use, a revocation where it names the unit; that it must stop
         // in the field makes it graver.
@@ -293,20 +296,18 @@ fn named(now: &Now<'_>, mark: &Mark, serial: &str) {
 /// MARK-014: a look found the label missing or other, until a look finds it right or its number is filed; not before the
 /// grace after the issue of the mark is over.
 fn label(now: &Now<'_>, mark: &Mark) {
-    let last = now.own().filter_map(|event| match event.message() {
-        Message::AcceptanceChecked(body) => body.checks.iter().find(|item| item.code == "label").map(|item| item.result()),
+    let mut looks = now.own().filter_map(|event| match event.message() {
+        Message::AcceptanceChecked(body) => {
+            body.checks.iter().find(|item| item.code == "label").map(|item| item.result())
+        }
         Message::Inspected(body) => body.items.iter().find(|item| item.code == "label").map(|item| item.result()),
         _ => None,
     });
-    let last = last.filter(|result| *result != CheckResult::NotApplicable).last();
+    let last = looks.rfind(|result| *result != CheckResult::NotApplicable);
     let filed = now.state.aliases.iter().any(|alias| alias.kind() == AliasKind::Label);
     let grace = now.law.number("MARK-014", "grace_days") * DAY;
     let issued = begins(mark.issued_on.as_ref()).unwrap();
-    if last == Some(CheckResult::Fail)
-        && !filed
-        && now.state.state() != ServiceState::Lost
-        && now.due(issued + grace)
-    {
+    if last == Some(CheckResult::Fail) && !filed && now.state.state() != ServiceState::Lost && now.due(issued + grace) {
         now.say("MARK-014", "");
     }
 }

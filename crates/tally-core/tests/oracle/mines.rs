@@ -85,9 +85,7 @@ fn rounds(now: &Now<'_>) {
                     open.push(event.position.to_string());
                 }
             }
-            Message::FindingDecided(body)
-                if body.rule == "TIME-005" && body.decision() == FindingDecision::Lifted =>
-            {
+            Message::FindingDecided(body) if body.rule == "TIME-005" && body.decision() == FindingDecision::Lifted => {
                 open.retain(|key| !body.key.is_empty() && *key != body.key);
             }
             _ => {}

@@ -1,8 +1,10 @@
 //! A small world that every random life begins with: mines with places, marks, schedules, a phase-out list.
 
-use tally_core::{event::EventKind, id::SubjectId};
-use tally_proto::v1::{self, *};
-use tally_proto::v1::{Role, statement::Body as Message};
+use tally_core::{
+    event::EventKind,
+    id::{SubjectId, SubjectKind},
+};
+use tally_proto::v1::{statement::Body as Message, *};
 
 use crate::{
     chronicle::record,
@@ -49,7 +51,13 @@ pub(crate) struct Kind {
     pub(crate) lot: bool,
 }
 
-const fn kind(category: &'static str, group: &'static str, ex: bool, mark: &'static str, ex_mark: &'static str) -> Kind {
+const fn kind(
+    category: &'static str,
+    group: &'static str,
+    ex: bool,
+    mark: &'static str,
+    ex_mark: &'static str,
+) -> Kind {
     Kind { category, group, ex, mark, ex_mark, lot: false }
 }
 
@@ -206,7 +214,12 @@ pub(crate) fn phase_out() -> PhaseOutPublished {
         rows: vec![
             row("PO-1", force, day(2026, 5, 1), Criteria { model_prefixes: list(&["OLD"]), ..Criteria::default() }),
             row("PO-2", force, day(2026, 7, 1), Criteria { places: vec![PlaceKind::Face as i32], ..kinds.clone() }),
-            row("PO-3", force, day(2026, 3, 1), Criteria { component_prefixes: list(&["DW10"]), ..Criteria::default() }),
+            row(
+                "PO-3",
+                force,
+                day(2026, 3, 1),
+                Criteria { component_prefixes: list(&["DW10"]), ..Criteria::default() },
+            ),
             row("PO-4", PhaseOutState::Draft, day(2026, 1, 1), kinds.clone()),
             row("PO-5", force, day(2026, 9, 1), Criteria { plate: vec![rated], ..kinds }),
             row(
@@ -254,7 +267,16 @@ pub(crate) fn certificate(category: &str) -> MarkCertificate {
 }
 
 fn engage(ledger: &mut Ledger, company: &str) {
-    for party in ["contractor", "late contractor", "shop", "late shop", "laboratory", "late laboratory", "recycler", "late recycler"] {
+    for party in [
+        "contractor",
+        "late contractor",
+        "shop",
+        "late shop",
+        "laboratory",
+        "late laboratory",
+        "recycler",
+        "late recycler",
+    ] {
         let body = Engaged {
             organisation: organisation(party).as_bytes().to_vec(),
             purposes: (1..=5).collect(),
@@ -280,15 +302,12 @@ pub(crate) fn scene() -> Ledger {
     ] {
         let subject = organisation(name).subject();
         ledger.register(name, &[], &[]);
-        let granted = RoleGranted {
-            role: role as i32,
-            from: day(2020, 1, 1),
-            until: day(2026, 5, 31),
-            ..RoleGranted::default()
-        };
+        let granted =
+            RoleGranted { role: role as i32, from: day(2020, 1, 1), until: day(2026, 5, 31), ..RoleGranted::default() };
         ledger.by_registrar(subject, Message::RoleGranted(granted));
     }
-    for (name, operator, sector) in [("coal", "company", MineSector::Coal), ("metal", "neighbour", MineSector::NonCoal)] {
+    for (name, operator, sector) in [("coal", "company", MineSector::Coal), ("metal", "neighbour", MineSector::NonCoal)]
+    {
         let body = MineRegistered {
             gas_grade: GasGrade::Low as i32,
             state: MineState::Producing as i32,
@@ -300,8 +319,12 @@ pub(crate) fn scene() -> Ledger {
         let registered = registered.hand("registrar-2").at(YEAR_BEFORE);
         record(&mut ledger, &registered, &[]).unwrap();
         let scope = Scope { mines: vec![mine(name).id().to_vec()], ..Scope::default() };
-        let granted =
-            RoleGranted { role: Role::Mine as i32, scope: Some(scope), from: day(2000, 1, 1), ..RoleGranted::default() };
+        let granted = RoleGranted {
+            role: Role::Mine as i32,
+            scope: Some(scope),
+            from: day(2000, 1, 1),
+            ..RoleGranted::default()
+        };
         ledger.by_registrar(organisation(operator).subject(), Message::RoleGranted(granted));
         engage(&mut ledger, operator);
     }
@@ -335,7 +358,13 @@ pub(crate) fn scene() -> Ledger {
 }
 
 /// Opens a publication; its id is that of the event.
-pub(crate) fn open(ledger: &mut Ledger, who: (&str, Role), kind: tally_core::id::SubjectKind, body: Message, at: i64) -> Option<SubjectId> {
+pub(crate) fn open(
+    ledger: &mut Ledger,
+    who: (&str, Role),
+    kind: SubjectKind,
+    body: Message,
+    at: i64,
+) -> Option<SubjectId> {
     let count = u64::try_from(ledger.log.len()).unwrap();
     let mut id = crate::life::event_id(at, count);
     id[9] = 0x77;
@@ -347,7 +376,7 @@ pub(crate) fn open(ledger: &mut Ledger, who: (&str, Role), kind: tally_core::id:
 
 fn publish(ledger: &mut Ledger) {
     let nation = published(PublicationLayer::Nation, day(2025, 1, 1));
-    let kind = tally_core::id::SubjectKind::Publication;
+    let kind = SubjectKind::Publication;
     let by = ("regulator", Role::Regulator);
     for body in [
         Message::CategoriesPublished(categories()),
@@ -365,7 +394,7 @@ fn body_kind(body: &Message) -> EventKind {
 
 fn marks(ledger: &mut Ledger) {
     let mut issue = |number: &str, category: &str, change: &dyn Fn(&mut MarkIssued)| {
-        let mut body = v1::MarkIssued {
+        let mut body = MarkIssued {
             certificate: Some(certificate(category)),
             valid_until: day(2026, 6, 30),
             ..bodies::mark_issued(number, "maker牌", "M1")

@@ -89,8 +89,10 @@ pub(crate) struct Story<'a> {
 
 impl<'a> Story<'a> {
     pub(crate) fn new(log: &'a Log<'a>, subject: SubjectId) -> Self {
-        let touching: Vec<&Recorded> =
-            log.known().filter(|event| event.candidate.statement().touched().any(|touched| touched == subject)).collect();
+        let touching: Vec<&Recorded> = log
+            .known()
+            .filter(|event| event.candidate.statement().touched().any(|touched| touched == subject))
+            .collect();
         let mut told: Vec<(i64, u64, Body, &Recorded)> = Vec::new();
         for event in &touching {
             let statement = event.candidate.statement();
@@ -121,11 +123,8 @@ impl<'a> Story<'a> {
                 equipment::apply(&mut state, &Step { occurred_at: Timestamp::from_micros(at), body, recorded });
             }
             let own = recorded.candidate.statement().subject == subject;
-            let law = if subject.kind() == SubjectKind::Mine {
-                log.law(at, subject.id())
-            } else {
-                log.law(at, &before.mine)
-            };
+            let law =
+                if subject.kind() == SubjectKind::Mine { log.law(at, subject.id()) } else { log.law(at, &before.mine) };
             events.push(Seen { at, position, body, recorded, own, before, after: state.clone(), law });
         }
         Self { log, subject, events }
@@ -139,7 +138,8 @@ impl<'a> Story<'a> {
             return None;
         }
         let state = events.last()?.after.clone();
-        let place = if self.subject.kind() == SubjectKind::Mine { self.subject.id().to_vec() } else { state.mine.clone() };
+        let place =
+            if self.subject.kind() == SubjectKind::Mine { self.subject.id().to_vec() } else { state.mine.clone() };
         Some(Now {
             at: at_us,
             log: self.log,
