@@ -335,10 +335,10 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
             let size = entry.position.get();
             let as_of = Timestamp::from_micros(entry.recorded_at.micros() + dice.between(-20, 60) * common::DAY);
             let (before, after) = (Around::new(log, size, size), Around::new(log, size + 1, size + 1));
-            for subject in life.machines.iter().copied() {
-                let touching = life.ledger.touching(&subject);
+            for subject in &life.machines {
+                let touching = life.ledger.touching(subject);
                 let instant = Instant { as_of, size };
-                let Some((mut case, _)) = judge(&subject, &touching, instant, &before) else { continue };
+                let Some((mut case, _)) = judge(subject, &touching, instant, &before) else { continue };
                 case.advance(&before, as_of.micros(), &mut Vec::new());
                 let judged_us = case.at_us();
                 let stands = case.look_again_since(&after, changed_from_us(&Step::of(entry)));
@@ -346,7 +346,7 @@ fn a_change_of_the_world_is_noticed_wherever_it_changes_the_past() {
                 if stands {
                     let until = |size, world: &Around| {
                         let as_of = Timestamp::from_micros(judged_us);
-                        let found = judge(&subject, &touching, Instant { as_of, size }, world);
+                        let found = judge(subject, &touching, Instant { as_of, size }, world);
                         of_findings(&found.unwrap().1)
                     };
                     let kind = entry.candidate.kind();

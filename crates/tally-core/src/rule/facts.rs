@@ -1068,7 +1068,7 @@ impl Facts {
         self.seen = Some(evidence);
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are no matter of belts and ropes")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds leave belts and ropes alone")]
     fn belts(&mut self, step: &Step<'_>, machine: &Equipment, evidence: Evidence, around: &impl Circumstances) {
         // What happened before the record begins, when the category is not known yet, is remembered, too.
         match step.body.message() {

@@ -83,6 +83,9 @@ pub(crate) fn record_set(
     Ok(recorded)
 }
 
+/// Laws by number of turns before, and mine.
+type Laws = HashMap<(usize, Vec<u8>), Rc<Law>>;
+
 /// A log cut at a size, with look-ups that are remembered for speed only.
 pub(crate) struct Log<'a> {
     pub(crate) all: &'a [Recorded],
@@ -93,7 +96,7 @@ pub(crate) struct Log<'a> {
     marks: OnceCell<BTreeMap<SubjectId, Vec<Recorded>>>,
     /// Instants at which what is in force may change.
     turns: OnceCell<Vec<i64>>,
-    laws: RefCell<HashMap<(usize, Vec<u8>), Rc<Law>>>,
+    laws: RefCell<Laws>,
 }
 
 impl<'a> Log<'a> {

@@ -54,6 +54,12 @@ impl Dice {
         self.below(100) < chance
     }
 
+    /// One of some words.
+    fn word(&mut self, from: &[&'static str]) -> &'static str {
+        let word: &&str = self.pick(from);
+        word
+    }
+
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
@@ -92,7 +98,6 @@ const MINES: &[&str] = &["mine", "coal", "other mine", "metal"];
 impl Life {
     /// Lives `steps` steps from a seed.
     pub(crate) fn live(seed: u64, steps: usize) -> Self {
-        let dice = Dice::new(seed);
         // Kinds by turns, so that some tens of lives have seen each with each.
         let offset = seed * 5;
         let kinds =
@@ -100,7 +105,7 @@ impl Life {
         let mut life = Self {
             ledger: SCENE.clone(),
             machines: Vec::new(),
-            dice,
+            dice: Dice::new(seed),
             count: 1 << 20,
             orders: Vec::new(),
             publications: Vec::new(),
@@ -200,7 +205,7 @@ impl Life {
     fn begin(&mut self, number: usize) {
         let kind = &KINDS[self.kinds[number]];
         let serial = (number + 1).to_string();
-        let model = (*self.dice.pick(&["M1", "M1", "M1", "M2", "OLD-1", "M3"])).to_owned();
+        let model = self.dice.word(&["M1", "M1", "M1", "M2", "OLD-1", "M3"]).to_owned();
         let mark_no = match self.dice.below(20) {
             0 | 1 => "",
             2 => "MZZ1",
@@ -236,7 +241,7 @@ impl Life {
         if kind.category == "MONITOR_SYSTEM" {
             let subject = SubjectId::named(organisation("company"), &serial).unwrap();
             let members = (0..self.dice.below(3)).map(|_| {
-                let model = *self.dice.pick(&["GJC4", "GJG9"]);
+                let model = self.dice.word(&["GJC4", "GJG9"]);
                 Component { slot: format!("传感器{model}"), model: model.to_owned(), ..Component::default() }
             });
             let body = AssemblyFormed {
@@ -244,7 +249,7 @@ impl Life {
                 name: "监控系统".to_owned(),
                 category: kind.category.to_owned(),
                 members: members.collect(),
-                place: scene::place(*self.dice.pick(&["yard", "chamber"])),
+                place: scene::place(self.dice.word(&["yard", "chamber"])),
                 mark_no: mark_no.to_owned(),
             };
             if self.tell(("company", Role::Mine), subject, Message::AssemblyFormed(body)).is_some() {
@@ -281,7 +286,7 @@ impl Life {
             ex_cert_no: ex_cert_no.to_owned(),
             design_life: design_life.clone(),
             quantity: quantity.clone(),
-            production_address: (*self.dice.pick(&["太原", "太原", "", "大同"])).to_owned(),
+            production_address: self.dice.word(&["太原", "太原", "", "大同"]).to_owned(),
             ..Manufactured::default()
         };
         let by_maker = |life: &mut Self, at: i64| {
@@ -361,8 +366,8 @@ impl Life {
 
     fn mine_of(&mut self, holder: &str) -> SubjectId {
         mine(match holder {
-            "neighbour" => *self.dice.pick(&["other mine", "metal"]),
-            _ => *self.dice.pick(&["coal", "coal", "coal", "mine"]),
+            "neighbour" => self.dice.word(&["other mine", "metal"]),
+            _ => self.dice.word(&["coal", "coal", "coal", "mine"]),
         })
     }
 
@@ -577,7 +582,7 @@ impl Life {
         let names =
             Names { inside, event: self.ledger.last(&machine), holder: holder.to_owned(), ..Ledger::names("1") };
         let mine_id = inside.map(|mine| mine.id().to_vec()).unwrap_or_default();
-        let contractor = (*self.dice.pick(&["contractor", "contractor", "late contractor"]), Role::Contractor);
+        let contractor = (self.dice.word(&["contractor", "contractor", "late contractor"]), Role::Contractor);
         let mut who = company;
         let mut body = sample(kind, &names);
         let mut at = self.happened();
@@ -585,7 +590,7 @@ impl Life {
             Message::FactoryExit(body) => {
                 who = ("maker", Role::Manufacturer);
                 body.consignee =
-                    organisation(*self.dice.pick(&["company", "company", "company", "neighbour", "dealer"]))
+                    organisation(self.dice.word(&["company", "company", "company", "neighbour", "dealer"]))
                         .as_bytes()
                         .to_vec();
                 body.model = state.model.clone();
@@ -594,7 +599,7 @@ impl Life {
             Message::Dispatched(body) => {
                 who = by_holder;
                 let to =
-                    *self.dice.pick(&["company", "company", "neighbour", "shop", "late shop", "dealer", "recycler"]);
+                    self.dice.word(&["company", "company", "neighbour", "shop", "late shop", "dealer", "recycler"]);
                 body.to_organisation = organisation(to).as_bytes().to_vec();
                 body.reason = match to {
                     "recycler" => DispatchReason::Scrap,
@@ -677,7 +682,7 @@ impl Life {
                     who = contractor;
                 }
                 body.location = self.spot(&mine_id);
-                body.function = (*self.dice.pick(&["升降人员", "升降物料", ""])).to_owned();
+                body.function = self.dice.word(&["升降人员", "升降物料", ""]).to_owned();
             }
             Message::InstallationAccepted(body) => body.result = self.result(20),
             Message::Commissioned(body) => {
@@ -738,13 +743,13 @@ impl Life {
             }
             Message::RaisedToSurface(body) => body.mine = mine_id,
             Message::OverhaulStarted(body) => {
-                who = (*self.dice.pick(&["shop", "late shop"]), Role::OverhaulShop);
+                who = (self.dice.word(&["shop", "late shop"]), Role::OverhaulShop);
                 if self.dice.percent(50) {
                     body.documents_available = vec![bodies::attachment()];
                 }
             }
             Message::Overhauled(body) => {
-                who = (*self.dice.pick(&["shop", "shop", "late shop"]), Role::OverhaulShop);
+                who = (self.dice.word(&["shop", "shop", "late shop"]), Role::OverhaulShop);
                 body.conformity =
                     *self.dice.pick(&[Conformity::Conforms, Conformity::Conforms, Conformity::Unfit]) as i32;
                 if self.dice.percent(40) {
@@ -786,7 +791,7 @@ impl Life {
             }
             Message::FaultReported(body) => {
                 body.fault_id = format!("F-{}", self.dice.below(3));
-                body.kind = (*self.dice.pick(&["制动失灵", "跑偏保护失效", "漏油"])).to_owned();
+                body.kind = self.dice.word(&["制动失灵", "跑偏保护失效", "漏油"]).to_owned();
                 body.severity =
                     *self.dice.pick(&[FaultSeverity::Stop, FaultSeverity::Serious, FaultSeverity::Minor]) as i32;
                 body.loss_of_protection = self.dice.percent(35);
@@ -861,7 +866,7 @@ impl Life {
             }
             Message::LeaseStarted(body) => {
                 who = by_owner;
-                let lessee = *self.dice.pick(&["neighbour", "company"]);
+                let lessee = self.dice.word(&["neighbour", "company"]);
                 body.lessee = organisation(lessee).as_bytes().to_vec();
                 let draft = self.draft(who, machine, Message::LeaseStarted(body.clone()), at);
                 let draft = Draft { hands: Vec::new(), ..draft }.hand(&format!("{lessee}/zhang"));
@@ -871,7 +876,7 @@ impl Life {
             Message::LeaseEnded(_) => who = by_owner,
             Message::OwnershipChanged(body) => {
                 who = by_owner;
-                let new_owner = *self.dice.pick(&["neighbour", "company"]);
+                let new_owner = self.dice.word(&["neighbour", "company"]);
                 body.new_owner = organisation(new_owner).as_bytes().to_vec();
                 let draft = self.draft(who, machine, Message::OwnershipChanged(body.clone()), at);
                 let draft = Draft { hands: Vec::new(), ..draft }.hand(&format!("{new_owner}/zhang"));
@@ -885,10 +890,10 @@ impl Life {
                 body.category = state.category.clone();
                 body.quantity = state.quantity.clone();
                 body.place = bodies::in_store();
-                who = (*self.dice.pick(&["company", "neighbour"]), Role::Mine);
+                who = (self.dice.word(&["company", "neighbour"]), Role::Mine);
             }
             Message::MembersChanged(body) => {
-                let model = *self.dice.pick(&["GJC4", "GJG9"]);
+                let model = self.dice.word(&["GJC4", "GJG9"]);
                 let member =
                     Component { slot: format!("传感器{model}"), model: model.to_owned(), ..Component::default() };
                 if self.dice.percent(50) {
@@ -941,7 +946,7 @@ impl Life {
     }
 
     fn slot(&mut self) -> String {
-        (*self.dice.pick(&["截割电机", "截割电机", "跑偏保护", "制动器"])).to_owned()
+        self.dice.word(&["截割电机", "截割电机", "跑偏保护", "制动器"]).to_owned()
     }
 
     fn component(&mut self) -> Component {
@@ -978,12 +983,12 @@ impl Life {
         body.kind = *self.dice.pick(&[Daily, Daily, Exproof, Exproof, Monthly, Quarterly, Special, Weekly]) as i32;
         (body.started_us, body.finished_us) = (at - self.dice.between(0, 3) * HOUR / 2, at);
         if self.dice.percent(40) {
-            body.schedule_code = (*self.dice.pick(&["S-CHR-02", "S-RES-01", "S-VEH-02", "S-ENR-01"])).to_owned();
+            body.schedule_code = self.dice.word(&["S-CHR-02", "S-RES-01", "S-VEH-02", "S-ENR-01"]).to_owned();
         }
         if self.dice.percent(50) {
             body.nothing_found = false;
             let value =
-                measure(*self.dice.pick(&["broken_wires_pct", "diameter_loss_pct"]), self.dice.between(3, 12), 0, "%");
+                measure(self.dice.word(&["broken_wires_pct", "diameter_loss_pct"]), self.dice.between(3, 12), 0, "%");
             body.items = vec![
                 item("plate", CheckResult::Pass),
                 CheckItem { code: "label".to_owned(), result: self.result(30), ..CheckItem::default() },
@@ -1042,7 +1047,7 @@ impl Life {
             let regulator = ("regulator", Role::Regulator);
             match self.dice.below(4) {
                 0 => {
-                    let name = *self.dice.pick(&["coal", "mine"]);
+                    let name = self.dice.word(&["coal", "mine"]);
                     let refused = self.dice.percent(20);
                     let body = OrderReceived { mine: mine(name).id().to_vec(), refused, note: String::new() };
                     let who = if refused { regulator } else { ("company", Role::Mine) };
@@ -1278,7 +1283,7 @@ impl Life {
     }
 
     fn mine(&mut self) {
-        let name = *self.dice.pick(&["coal", "coal", "mine", "metal"]);
+        let name = self.dice.word(&["coal", "coal", "mine", "metal"]);
         let by = if name == "metal" { "neighbour" } else { "company" };
         let at = self.happened();
         let from = day_at(at + self.dice.between(-20, 40) * DAY);
@@ -1292,14 +1297,14 @@ impl Life {
             let mut body = sample(EventKind::UploadCompared, &Ledger::names("1"));
             if let Message::UploadCompared(body) = &mut body {
                 body.differences = if differs { vec![difference] } else { Vec::new() };
-                body.file_kind = (*self.dice.pick(&["JBSJ", "ABSJ"])).to_owned();
+                body.file_kind = self.dice.word(&["JBSJ", "ABSJ"]).to_owned();
             }
             self.tell_at((by, Role::Mine), mine(name), body, at);
             return;
         }
         let mut body = MineProfileChanged { from, ..MineProfileChanged::default() };
         match self.dice.below(4) {
-            0 => body.area_code = (*self.dice.pick(&["140921", "150921"])).to_owned(),
+            0 => body.area_code = self.dice.word(&["140921", "150921"]).to_owned(),
             1 | 2 => {
                 body.gas_grade = *self.dice.pick(&[GasGrade::Low, GasGrade::High, GasGrade::Outburst]) as i32;
                 body.state = MineState::Producing as i32;
@@ -1387,7 +1392,7 @@ impl Life {
             open.truncate(1);
         }
         let (rule, key, decision) = if open.is_empty() || self.dice.percent(20) {
-            let rule = *self.dice.pick(&["MON-004", "MON-004", "TIME-001", "MARK-003", "FLT-003", "DATA-002"]);
+            let rule = self.dice.word(&["MON-004", "MON-004", "TIME-001", "MARK-003", "FLT-003", "DATA-002"]);
             let decision = *self.dice.pick(&[FindingDecision::Found, FindingDecision::Found, FindingDecision::Lifted]);
             (rule.to_owned(), String::new(), decision)
         } else {
@@ -1402,7 +1407,7 @@ impl Life {
     }
 
     fn key(&mut self) {
-        let name = *self.dice.pick(&["company/zhang", "company/sun", "contractor/li", "shop"]);
+        let name = self.dice.word(&["company/zhang", "company/sun", "contractor/li", "shop"]);
         if self.leaked.contains(&name) || self.leaked.len() >= 2 {
             return;
         }

@@ -268,7 +268,8 @@ fn explosion_protection(now: &Now<'_>) {
         }
         _ => None,
     });
-    let shown = match looked.filter(|result| *result != CheckResult::NotApplicable).last() {
+    let mut looked = looked.filter(|result| *result != CheckResult::NotApplicable);
+    let shown = match looked.next_back() {
         Some(result) => passed(result),
         None => !papers.ex_cert_no.is_empty() || taken_on(now).is_none(),
     };
@@ -469,11 +470,11 @@ fn is_entry(event: &Seen<'_>) -> bool {
 fn use_and_life(now: &Now<'_>) {
     let state = now.state.state();
     // SCR-007: the last verdict.
-    let verdict = now.own().filter_map(|event| match event.message() {
+    let mut verdict = now.own().filter_map(|event| match event.message() {
         Message::ScrapAppraised(body) => Some(body.verdict()),
         _ => None,
     });
-    if runs(state) && verdict.last() == Some(ScrapVerdict::Scrap) {
+    if runs(state) && verdict.next_back() == Some(ScrapVerdict::Scrap) {
         now.say("SCR-007", "");
     }
     // LIFE-004: any entry that touches it is a record.
@@ -801,11 +802,11 @@ pub(crate) fn fits(now: &Now<'_>, criteria: &tally_proto::v1::Criteria) -> bool 
         _ => String::new(),
     };
     let inside = now.log.category_of(&now.state.inside);
-    let function = now.own().filter_map(|event| match event.message() {
+    let mut function = now.own().filter_map(|event| match event.message() {
         Message::Installed(body) => Some(body.function.clone()),
         _ => None,
     });
-    let function = function.last().unwrap_or_default();
+    let function = function.next_back().unwrap_or_default();
     let group = now.law.categories.get(now.category()).map(|row| row.group.clone()).unwrap_or_default();
     let grade = now.profile().map_or(GasGrade::Unspecified, |profile| profile.gas_grade());
     let presence = |presence: Presence, text: &str| match presence {
@@ -1036,12 +1037,12 @@ fn custody(now: &Now<'_>) {
     }
     // CUS-002: whoever held it before the last change of hands signs for use.
     let former = |event: &Seen<'_>| {
-        let changes = now.own().filter(|earlier| {
+        let mut changes = now.own().filter(|earlier| {
             place(earlier) < place(event)
                 && earlier.body.kind() == EventKind::Received
                 && earlier.before.holder != earlier.after.holder
         });
-        changes.last().map(|earlier| earlier.before.holder.clone()).unwrap_or_default()
+        changes.next_back().map(|earlier| earlier.before.holder.clone()).unwrap_or_default()
     };
     let overlaps = |event: &Seen<'_>| !of_holder(event) && !unreceived(event) && event.signer() == former(event);
     if since().any(|event| acts(event) && overlaps(event)) {
@@ -1157,10 +1158,10 @@ fn breaches(now: &Now<'_>) {
                     opens.push(("SCR-004", String::new()));
                 }
             }
-            Message::Enrolled(_) => {
-                if event.is_found(IrregularityKind::EnrolledAgain) && event.signer() != event.before.holder {
-                    opens.push(("ID-002", position.clone()));
-                }
+            Message::Enrolled(_)
+                if event.is_found(IrregularityKind::EnrolledAgain) && event.signer() != event.before.holder =>
+            {
+                opens.push(("ID-002", position.clone()));
             }
             Message::Overhauled(_) => overhauled = Some(event.at),
             Message::FaultReported(body) => {

@@ -296,14 +296,14 @@ fn named(now: &Now<'_>, mark: &Mark, serial: &str) {
 /// MARK-014: a look found the label missing or other, until a look finds it right or its number is filed; not before the
 /// grace after the issue of the mark is over.
 fn label(now: &Now<'_>, mark: &Mark) {
-    let last = now.own().filter_map(|event| match event.message() {
+    let mut looks = now.own().filter_map(|event| match event.message() {
         Message::AcceptanceChecked(body) => {
             body.checks.iter().find(|item| item.code == "label").map(|item| item.result())
         }
         Message::Inspected(body) => body.items.iter().find(|item| item.code == "label").map(|item| item.result()),
         _ => None,
     });
-    let last = last.filter(|result| *result != CheckResult::NotApplicable).last();
+    let last = looks.rfind(|result| *result != CheckResult::NotApplicable);
     let filed = now.state.aliases.iter().any(|alias| alias.kind() == AliasKind::Label);
     let grace = now.law.number("MARK-014", "grace_days") * DAY;
     let issued = begins(mark.issued_on.as_ref()).unwrap();

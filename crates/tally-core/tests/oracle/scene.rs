@@ -1,8 +1,10 @@
 //! A small world that every random life begins with: mines with places, marks, schedules, a phase-out list.
 
-use tally_core::{event::EventKind, id::SubjectId};
-use tally_proto::v1::{self, *};
-use tally_proto::v1::{Role, statement::Body as Message};
+use tally_core::{
+    event::EventKind,
+    id::{SubjectId, SubjectKind},
+};
+use tally_proto::v1::{statement::Body as Message, *};
 
 use crate::{
     chronicle::record,
@@ -359,7 +361,7 @@ pub(crate) fn scene() -> Ledger {
 pub(crate) fn open(
     ledger: &mut Ledger,
     who: (&str, Role),
-    kind: tally_core::id::SubjectKind,
+    kind: SubjectKind,
     body: Message,
     at: i64,
 ) -> Option<SubjectId> {
@@ -374,7 +376,7 @@ pub(crate) fn open(
 
 fn publish(ledger: &mut Ledger) {
     let nation = published(PublicationLayer::Nation, day(2025, 1, 1));
-    let kind = tally_core::id::SubjectKind::Publication;
+    let kind = SubjectKind::Publication;
     let by = ("regulator", Role::Regulator);
     for body in [
         Message::CategoriesPublished(categories()),
@@ -392,7 +394,7 @@ fn body_kind(body: &Message) -> EventKind {
 
 fn marks(ledger: &mut Ledger) {
     let mut issue = |number: &str, category: &str, change: &dyn Fn(&mut MarkIssued)| {
-        let mut body = v1::MarkIssued {
+        let mut body = MarkIssued {
             certificate: Some(certificate(category)),
             valid_until: day(2026, 6, 30),
             ..bodies::mark_issued(number, "maker牌", "M1")
