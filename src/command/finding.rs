@@ -305,7 +305,7 @@ pub fn due(args: &Due, output: &Output) -> anyhow::Result<ExitCode> {
             rows,
         );
         let number = count(answer.value.len(), "item");
-        let within = count(args.days, "day");
+        let within = if args.days == 1 { "1 day".to_owned() } else { format!("{} days", args.days) };
         output.say(format!("{number} within {within} by the server's word, {}", basis_text(&answer.basis)));
         Ok(ExitCode::SUCCESS)
     })
