@@ -82,9 +82,10 @@ pub enum Command {
     ///   tally verify-mark MEA130001                      a mark alone: is it genuine, is it in force
     ///   tally verify-mark 'Maker::Model::Serial' --as-of 2024-05-01T00:00:00+08:00
     ///
-    /// The verdict is the worst of the lines. What the record does not say is UNKNOWN 未知 and never a pass; a note is worth
-    /// knowing and does not count; a line may be withheld from whoever may not see what it rests on. Every entry that a line
-    /// names is proved to be on record. Exits 0 only for PASS 通过.
+    /// The verdict is the worst of the lines. What the record does not say is UNKNOWN 未知 and never a
+    /// pass; a note is worth knowing and does not count; a line may be withheld from whoever may not
+    /// see what it rests on. Every entry that a line names is proved to be on record.
+    /// Exits 0 only for PASS 通过.
     #[command(verbatim_doc_comment)]
     VerifyMark(Box<mark::VerifyMark>),
     /// Lists the rules that findings come from. Needs no server. 规则
@@ -103,7 +104,8 @@ pub enum Command {
     ///   tally findings --rule MARK-005 --cause MEA130001 --all   every machine with one revoked mark
     ///   tally findings --machine 'Maker::Model::Serial' --closed --known-at 2026-04-02T08:00:00+08:00
     ///
-    /// 「重大事故隐患(判定标准)」 is said only of what is in the closed legal list; 严重 is this ledger's own grade.
+    /// 「重大事故隐患(判定标准)」 is said only of what is in the closed legal list;
+    /// 严重 is this ledger's own grade.
     #[command(verbatim_doc_comment)]
     Findings(Box<finding::Findings>),
     /// Lists what falls due and becomes a finding if nothing is done, the soonest first. 到期清单

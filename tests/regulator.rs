@@ -476,6 +476,29 @@ fn what_falls_due_is_listed_before_it_is_a_finding() {
 }
 
 #[test]
+fn a_maker_recalls_what_it_made_and_no_more_is_recorded_by_a_dry_run() {
+    let desk = Desk::new().delivered();
+    desk.make(&["0032".to_owned()], MARK);
+    let other = "沁源机械::MG900/2245::0032";
+    let recall = ["recall", "issue", PLATE, other, "--order-no", "召2026-2", "--authority", "沁源机械"];
+    let what = ["--legal-basis", "召回", "--hazard", "制动失效", "--interim", "stop", "--remedy", "更换制动器"];
+    let recall = [&recall[..], &what, &["--due-by", "2099-12-31"]].concat();
+    let before = text(&desk.json(&["log", "checkpoint"])["treeSize"]);
+    let dry = desk.run_as(&desk.maker, &[&recall[..], &["--dry-run"]].concat()).expect_code(0);
+    assert_says(&dry, &["2 machines", "nothing is recorded 试运行", "RecallIssued 召回"]);
+    assert_eq!(text(&desk.json(&["log", "checkpoint"])["treeSize"]), before, "something was recorded");
+    let given = desk.json_as(&desk.maker, &recall);
+    let shown = desk.json_as(&desk.maker, &["recall", "show", &text(&given["subject"])]);
+    assert_eq!(shown["machines"].as_array().unwrap().len(), 2, "{shown}");
+    assert_eq!(
+        (&shown["kind"], &shown["query"], &shown["listHash"]),
+        (&json!("recall_issued"), &json!(""), &json!(""))
+    );
+    let by_mine = desk.run_as(&desk.operator, &recall).expect_code(1);
+    assert_says(&by_mine, &["nothing was recorded"]);
+}
+
+#[test]
 fn an_order_about_more_machines_than_one_event_holds_is_extended_in_order() {
     let desk = Desk::new().delivered();
     let serials: Vec<String> = (1..=245).map(|number| format!("L{number:04}")).collect();

@@ -25,7 +25,8 @@ pub enum Mark {
     ///   tally mark issue MEA130001 --file certificate.json --issued-on 2025-01-01 \
     ///     --from 2025-01-01 --until 2029-12-31 --document-no 安标字〔2025〕1号
     ///
-    /// The file holds the certificate: holder, producers, productName, models, standards, scope, parts, joined, remarks.
+    /// The file holds the certificate: holder, producers, productName, models, standards, scope,
+    /// parts, joined, remarks.
     #[command(verbatim_doc_comment)]
     Issue(Box<MarkIssue>),
     /// Changes a certificate from a day of manufacture on: signed by a mark authority. 安标变更
@@ -40,13 +41,15 @@ pub enum Mark {
     /// Adds a period of validity: signed by a mark authority. 延续
     ///
     /// Examples:
-    ///   tally mark renew MEA130001 --from 2030-01-01 --until 2034-12-31 --issued-on 2029-12-01 --document-no A-7
+    ///   tally mark renew MEA130001 --from 2030-01-01 --until 2034-12-31 \
+    ///     --issued-on 2029-12-01 --document-no A-7
     #[command(verbatim_doc_comment)]
     Renew(Box<MarkRenew>),
     /// Suspends a mark: signed by a mark authority. 安标暂停
     ///
     /// Examples:
-    ///   tally mark suspend MEA130001 --from 2026-03-01 --stops making,selling --reason 抽检不合格 --document-no A-8
+    ///   tally mark suspend MEA130001 --from 2026-03-01 --stops making,selling \
+    ///     --reason 抽检不合格 --document-no A-8
     #[command(verbatim_doc_comment)]
     Suspend(Box<MarkSuspend>),
     /// Ends a suspension: signed by a mark authority. 安标恢复
@@ -58,8 +61,10 @@ pub enum Mark {
     /// Revokes a mark for good: signed by a mark authority. 安标撤销
     ///
     /// Examples:
-    ///   tally mark revoke MEA130001 --from 2026-03-02 --reason 提供虚假材料 --document-no A-10 --stops-use
-    ///   tally mark revoke MEA130001 --from 2026-03-02 --reason 部件不符 --document-no A-10 --serials 0031,0032
+    ///   tally mark revoke MEA130001 --from 2026-03-02 --reason 提供虚假材料 --stops-use \
+    ///     --document-no A-10
+    ///   tally mark revoke MEA130001 --from 2026-03-02 --reason 部件不符 --serials 0031,0032 \
+    ///     --document-no A-10
     #[command(verbatim_doc_comment)]
     Revoke(Box<MarkRevoke>),
     /// Cancels a mark at its holder's wish: signed by a mark authority. 安标注销

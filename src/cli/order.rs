@@ -16,15 +16,16 @@ pub enum Order {
     ///     --legal-basis '安全生产法2021 §70' --condition '整改合格'
     ///   tally order stop-use --from-findings MARK-005 --in-mine UUID --order-no 停2026-2 …
     ///
-    /// Machines of a query are written with the query and the hash of the whole list. More than 240 make one atomic set
-    /// with what extends the order. Without --mine the mines that must acknowledge it are those that the machines are in.
+    /// Machines of a query are written with the query and the hash of the whole list. More than 240
+    /// make one atomic set with what extends the order. Without --mine the mines that must
+    /// acknowledge it are those that the machines are in.
     #[command(verbatim_doc_comment)]
     StopUse(Box<StopUse>),
     /// Seals machines, or seizes them: signed by a regulator. 查封/扣押
     ///
     /// Examples:
-    ///   tally order seal 'Maker::Model::Serial' --seal-no F-17 --place 地面库房 --order-no 封2026-1 \
-    ///     --authority 省局 --legal-basis '煤矿安全生产条例2024 §44'
+    ///   tally order seal 'Maker::Model::Serial' --seal-no F-17 --place 地面库房 \
+    ///     --order-no 封2026-1 --authority 省局 --legal-basis '煤矿安全生产条例2024 §44'
     #[command(verbatim_doc_comment)]
     Seal(Box<Seal>),
     /// Lifts a stop of use for machines: signed by the regulator that ordered it. 解除停止使用
@@ -67,8 +68,9 @@ pub enum Recall {
     /// Recalls machines: signed by their maker, or a regulator. 召回
     ///
     /// Examples:
-    ///   tally recall issue 'Maker::Model::0031' 'Maker::Model::0032' --order-no 召2026-1 --authority Maker \
-    ///     --legal-basis 缺陷产品召回 --hazard 制动失效 --interim stop --remedy 更换制动器 --due-by 2026-12-31
+    ///   tally recall issue 'Maker::Model::0031' 'Maker::Model::0032' --order-no 召2026-1 \
+    ///     --authority Maker --legal-basis 缺陷产品召回 --hazard 制动失效 --interim stop \
+    ///     --remedy 更换制动器 --due-by 2026-12-31
     ///   tally recall issue --list machines.txt …                         one machine a line
     #[command(verbatim_doc_comment)]
     Issue(Box<RecallIssue>),

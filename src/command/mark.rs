@@ -190,7 +190,7 @@ async fn say(client: &Client, answer: &MarkAnswer, output: &Output) {
     let versions = mark.versions.iter().map(|version| {
         let certificate = version.certificate.clone().unwrap_or_default();
         vec![
-            day_text(version.produced_from.as_ref()),
+            version.produced_from.as_ref().map_or_else(|| "first 首版".to_owned(), |day| day_text(Some(day))),
             certificate.product_name,
             certificate.models.join(", "),
             certificate.producers.iter().map(|producer| producer.name.as_str()).collect::<Vec<_>>().join(", "),

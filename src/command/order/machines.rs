@@ -136,6 +136,9 @@ async fn with_finding(client: &Client, rule: &str, args: &Machines) -> anyhow::R
     }
     let (as_of, size) = (Timestamp::from_micros(answer.basis.as_of_us), answer.basis.tree_size);
     query.push_str(&format!(" --as-of {as_of} --known-size {size} --all"));
+    if answer.value.iter().any(|finding| finding.dismissed.is_some()) {
+        query.push_str(", without those dismissed");
+    }
     let mut machines: Vec<Machine> = machines.into_iter().collect();
     machines.dedup_by_key(|machine| machine.id);
     if machines.is_empty() {
