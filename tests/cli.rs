@@ -804,6 +804,30 @@ fn who_asks_decides_what_is_shown_and_a_token_says_so_elsewhere() {
 }
 
 #[test]
+fn what_was_refused_is_shown_to_whose_it_is_and_said_to_be_under_no_checkpoint() {
+    let desk = Desk::new().delivered();
+    let ahead = ["noted", PLATE, "--set", "text=x", "--occurred-at", "2199-01-01T00:00:00+08:00"];
+    assert_says(&desk.mine_records(&ahead).expect_code(1), &["OCCURRED_IN_FUTURE"]);
+    let asked = |asks: &[&str]| parse(&desk.ok(&[&["refusals", "--output", "json"][..], asks].concat()));
+    let deadline = tally_testkit::wait::deadline_in(std::time::Duration::from_secs(20));
+    let listed = loop {
+        let listed = asked(&desk.as_mine());
+        if listed["refusals"].as_array().is_some_and(|refusals| !refusals.is_empty()) {
+            break listed;
+        }
+        assert!(!tally_testkit::wait::time_left(deadline).is_zero(), "it is never kept");
+    };
+    let refused = &listed["refusals"][0];
+    assert_eq!((&refused["reason"], &refused["kind"]), (&json!("OCCURRED_IN_FUTURE"), &json!("Noted")));
+    assert_eq!(refused["event"]["statement"]["body"]["noted"]["text"], json!("x"), "{refused}");
+    let shown = desk.run(&[&["refusals"][..], &desk.as_mine()].concat()).expect_code(0);
+    assert_says(&shown, &["Qinyuan Coal", "OCCURRED_IN_FUTURE", "1 refusal", "under no checkpoint"]);
+    let of_maker = asked(&desk.as_maker());
+    assert!(of_maker["refusals"].as_array().is_none_or(Vec::is_empty), "{of_maker}");
+    assert_says(&desk.run(&["refusals"]).expect_code(2), &["--key is not given"]);
+}
+
+#[test]
 fn another_address_than_loopback_needs_a_word() {
     let founded = tally().init("cli.example/plain");
     let dir = founded.dir().to_str().unwrap().to_owned();
