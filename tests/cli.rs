@@ -819,7 +819,7 @@ fn what_was_refused_is_shown_to_whose_it_is_and_said_to_be_under_no_checkpoint()
     };
     let refused = &listed["refusals"][0];
     assert_eq!((&refused["reason"], &refused["kind"]), (&json!("OCCURRED_IN_FUTURE"), &json!("Noted")));
-    assert_eq!(refused["event"]["statement"]["body"]["noted"]["text"], json!("x"), "{refused}");
+    assert_eq!(refused["event"]["statement"]["noted"]["text"], json!("x"), "{refused}");
     let shown = desk.run(&[&["refusals"][..], &desk.as_mine()].concat()).expect_code(0);
     assert_says(&shown, &["Qinyuan Coal", "OCCURRED_IN_FUTURE", "1 refusal", "under no checkpoint"]);
     let of_maker = asked(&desk.as_maker());
