@@ -158,6 +158,10 @@ impl AuditVerifier {
         if !(self.first..self.end).contains(&entry.position) {
             return Err(wrong("does not stand in the period"));
         }
+        let AuditPeriod { from_us, until_us, .. } = self.period;
+        if entry.recorded_at_us < from_us || (until_us != 0 && entry.recorded_at_us >= until_us) {
+            return Err(wrong("was not recorded in the period"));
+        }
         if self.entries.last_key_value().is_some_and(|(last, _)| *last >= position) {
             return Err(wrong("does not rise"));
         }
