@@ -1,5 +1,6 @@
 //! Flags. One flag means one thing everywhere.
 
+pub mod audit;
 pub mod finding;
 pub mod mark;
 pub mod order;
@@ -149,6 +150,16 @@ pub enum Command {
     /// That a list is complete, `tally mine machines` proves.
     #[command(verbatim_doc_comment)]
     List(List),
+    /// Shows the figures of a mine, or of an area and each of its mines. 概览
+    ///
+    /// Examples:
+    ///   tally overview mine/UUID        one mine
+    ///   tally overview --area 1406      a city, its mines with the gravest findings first
+    #[command(verbatim_doc_comment)]
+    Overview(audit::Overview),
+    /// Lists orders and what happened since, and exports everything about a mine with proofs. 审计
+    #[command(subcommand)]
+    Audit(Box<audit::Audit>),
     /// Fetches proofs and checks them. 证明
     #[command(subcommand)]
     Proof(Proof),
@@ -772,6 +783,12 @@ pub struct List {
     /// Mine. 煤矿
     #[arg(long, value_name = "UUID")]
     pub mine: Option<String>,
+    /// Place of the mine with everything below it. 地点
+    #[arg(long, value_name = "UUID", requires = "mine")]
+    pub place: Option<String>,
+    /// Area of the mine, of the holder for machines in none: a GB/T 2260 prefix of 2, 4 or 6 digits. 行政区划
+    #[arg(long, value_name = "PREFIX")]
+    pub area: Option<String>,
     /// Model id. 型号
     #[arg(long, value_name = "UUID")]
     pub model: Option<String>,
@@ -781,12 +798,6 @@ pub struct List {
     /// Maker as on the plate. 制造单位
     #[arg(long)]
     pub maker: Option<String>,
-    /// Area of the mine: 2, 4 or 6 digits of GB/T 2260. 行政区划
-    #[arg(long, value_name = "PREFIX")]
-    pub area: Option<String>,
-    /// Place of the mine, with everything below it. 地点
-    #[arg(long, value_name = "UUID", requires = "mine")]
-    pub place: Option<String>,
     /// Machines a page, 1 to 500.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub page_size: u32,

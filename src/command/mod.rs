@@ -1,5 +1,6 @@
 //! The commands: each reads flags, asks a library, prints.
 
+mod audit;
 mod bench;
 mod connection;
 mod demo;
@@ -52,6 +53,8 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Show(args) => read::show(&args, output),
         Command::History(args) => read::history(&args, output),
         Command::List(args) => read::list(&args, output),
+        Command::Overview(args) => audit::overview(&args, output),
+        Command::Audit(args) => audit::run(*args, output),
         Command::Proof(args) => read::proof(args, output),
         Command::Log(args) => log::run(args, output),
         Command::Refusals(args) => refusals::run(&args, output),

@@ -152,12 +152,16 @@ fn filter(args: &List) -> anyhow::Result<v1::EquipmentFilter> {
         model: id(&args.model, SubjectKind::Model)?,
         category: args.category.clone().unwrap_or_default(),
         maker: args.maker.clone().unwrap_or_default(),
+        place: place(args.place.as_deref())?,
         area: args.area.clone().unwrap_or_default(),
-        place: match &args.place {
-            Some(place) => tally_core::id::parse_uuid(place).map_err(|error| usage(error.to_string()))?.to_vec(),
-            None => Vec::new(),
-        },
     })
+}
+
+/// A place, by the id of its node.
+fn place(text: Option<&str>) -> Result<Vec<u8>, CommandError> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let id = tally_core::id::parse_uuid(text);
+    id.map(|id| id.to_vec()).map_err(|_| usage(format!("{text} is no place")).help("`tally mine show` has their ids"))
 }
 
 /// The service states as `--state-is` takes them.
@@ -217,6 +221,8 @@ fn next_page(args: &List, token: &str) -> String {
     flag("holder", args.holder.as_deref());
     flag("owner", args.owner.as_deref());
     flag("mine", args.mine.as_deref());
+    flag("place", args.place.as_deref());
+    flag("area", args.area.as_deref());
     flag("model", args.model.as_deref());
     flag("category", args.category.as_deref());
     flag("maker", args.maker.as_deref());

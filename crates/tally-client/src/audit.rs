@@ -3,12 +3,16 @@
 //! Each line has the message of the contract as `bytes`, and beside it what it says in words. Whoever verifies decodes
 //! the bytes, says in words what is in them, and compares: so what is read is what is proved.
 
+mod table;
+
 use std::io::BufRead;
 
 use prost::Message as _;
 use serde_json::{Value, json};
 use tally_core::id::{SubjectId, SubjectKind};
 use tally_proto::v1;
+
+pub use table::{AuditTableError, Table};
 
 use crate::json::{JsonError, entry_to_json};
 use crate::verify::{AuditPeriod, AuditReport, AuditVerifier, Trust, VerifiedAuditEntry, VerifyError};
