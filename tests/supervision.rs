@@ -38,7 +38,10 @@ impl Desk {
         runtime.block_on(async {
             let client = Client::connect(&serving.url(), trust, Options::default()).await.unwrap();
             for group in &scene.groups()[1..] {
-                client.record_set(group).await.unwrap();
+                match group.as_slice() {
+                    [event] => drop(client.record(event).await.unwrap()),
+                    set => drop(client.record_set(set).await.unwrap()),
+                }
             }
         });
         let mut desk = Self { founded, serving, scene, registrar: String::new() };
@@ -85,20 +88,21 @@ fn a_regulator_sees_figures_orders_and_what_goes_against_them_and_takes_an_expor
     assert!(desk.ask(&["audit", "orders", "--all"]).expect_code(0).stdout.contains("1 open, 0 ended"));
     let since = desk.ask(&["audit", "since", &order]).expect_code(0).stdout;
     assert!(since.contains("AGAINST IT 违反指令") && since.contains("1 against the order"), "{since}");
-    desk.ask(&["audit", "orders", "--kind", "fine"]).expect_code(2);
+    drop(desk.ask(&["audit", "orders", "--kind", "fine"]).expect_code(2));
 
     // Both forms, and what is read again without a server.
     let place = |name: &str| desk.founded.workplace().join(name).to_str().unwrap().to_owned();
     let (lines, table) = (place("mine.jsonl"), place("mine.csv"));
-    desk.ask(&["audit", "export", &mine, "--out", &lines]).expect_code(0);
+    drop(desk.ask(&["audit", "export", &mine, "--out", &lines]).expect_code(0));
     let said = desk.ask(&["audit", "export", &mine, "--format", "csv", "--out", &table]).expect_code(0).stdout;
     assert!(said.contains("none of any missing"), "{said}");
     assert_eq!(fs::read(&lines).unwrap(), fs::read(format!("{table}.jsonl")).unwrap());
     let rows = fs::read_to_string(&table).unwrap();
     let entries = fs::read_to_string(&lines).unwrap().lines().filter(|line| line.contains("\"entry\":")).count();
     assert_eq!(rows.lines().count(), entries + 1);
-    assert!(rows.starts_with('\u{FEFF}') && rows.contains("HYPERLINK") && !rows.contains(",=") && !rows.contains("\"="));
-    desk.ask(&["audit", "export", &mine, "--out", &lines]).expect_code(2);
+    let guarded = rows.starts_with('\u{FEFF}') && !rows.contains(",=") && !rows.contains(",\"=");
+    assert!(guarded && rows.contains("HYPERLINK"), "{rows}");
+    drop(desk.ask(&["audit", "export", &mine, "--out", &lines]).expect_code(2));
     let key = desk.founded.log_pub();
     let verify = |file: &str| tally().run(["audit", "verify", file, "--log-key", key.to_str().unwrap()]);
     let proved = verify(&lines).expect_code(0).stdout;
@@ -107,10 +111,8 @@ fn a_regulator_sees_figures_orders_and_what_goes_against_them_and_takes_an_expor
     let mut cut: Vec<&str> = whole.lines().collect();
     cut.remove(2);
     fs::write(&lines, cut.join("\n")).unwrap();
-    verify(&lines).expect_code(1);
+    drop(verify(&lines).expect_code(1));
     // A period in which nothing was recorded.
-    let nothing = desk.ask_json(&[
-        "audit", "export", &mine, "--until", "2020-01-01", "--out", &place("nothing.jsonl"),
-    ]);
+    let nothing = desk.ask_json(&["audit", "export", &mine, "--until", "2020-01-01", "--out", &place("nothing.jsonl")]);
     assert_eq!(nothing["entries"], "0");
 }

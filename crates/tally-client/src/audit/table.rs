@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use serde_json::Value;
 use tally_core::event::EventKind;
 use tally_core::time::Timestamp;
 use tally_log::LogPosition;
@@ -114,9 +115,18 @@ fn cells(entry: &VerifiedAuditEntry) -> Result<[String; 12], JsonError> {
         *organisation = statement.organisation.to_string();
         *mentions = statement.mentions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let spelled = statement_to_json(statement)?;
-        *body = visible(&spelled.get("body").cloned().unwrap_or_default().to_string());
+        *body = visible(&body_of(&spelled, known).to_string());
     }
     Ok(cells)
+}
+
+/// The body in a statement's JSON: under the name of its kind, or as bytes.
+fn body_of(statement: &Value, kind: Option<EventKind>) -> Value {
+    let name = kind.map_or_else(String::new, |kind| {
+        let mut letters = kind.name().chars();
+        letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    });
+    statement.get(name).or_else(|| statement.get("bodyBytes")).cloned().unwrap_or_default()
 }
 
 /// Characters that nobody sees, spelled out as JSON does: a table refuses them, and the body must stand in it.
