@@ -8,6 +8,7 @@ mod common;
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{Asking, Raw, client_as, record_scene, served, trust, within};
+use prost::Message as _;
 use serde_json::Value;
 use tally_client::{
     audit,
@@ -16,7 +17,10 @@ use tally_client::{
 };
 use tally_core::{
     event::EventKind,
+    hash::{LeafHash, TouchHash},
     id::{SubjectId, SubjectKind},
+    number::LogPosition,
+    touch::touch_hash,
 };
 use tally_proto::v1::{self, GivenOrder, OrderKind, ServiceState, statement::Body};
 use tally_testkit::{
@@ -371,6 +375,28 @@ async fn export(client: &Client, period: AuditPeriod) -> (Vec<Value>, AuditRepor
     (lines, stream.finish().unwrap())
 }
 
+/// Puts the first two touches that are told of a subject into the suffix of its proof, which still holds.
+fn forge(lines: &mut [Value], subject: SubjectId) {
+    let is_of = |line: &&mut Value| line["subject"]["subject"] == subject.to_string();
+    let line = lines.iter_mut().find(is_of).unwrap();
+    let bytes = hex::decode(line["bytes"].as_str().unwrap()).unwrap();
+    let mut message = v1::ExportAuditResponse::decode(bytes.as_slice()).unwrap();
+    let told = &mut message.subjects[0];
+    let proof = told.proof.as_mut().unwrap();
+    let suffix = proof.suffix.as_mut().unwrap();
+    for touch in proof.touches.drain(..2) {
+        let Some(v1::touch::Content::LeafHash(leaf)) = touch.content else { panic!("a touch is told as a hash") };
+        let before = TouchHash::new(suffix.touch_hash.as_slice().try_into().unwrap());
+        let leaf = LeafHash::new(leaf.try_into().unwrap());
+        let hash = touch_hash(before, LogPosition::new(touch.position).unwrap(), leaf);
+        suffix.touch_hash = hash.as_bytes().to_vec();
+        suffix.touches += 1;
+    }
+    told.entries -= 1;
+    line["subject"]["entries"] = Value::from(told.entries);
+    line["bytes"] = Value::from(hex::encode(message.encode_to_vec()));
+}
+
 fn file(lines: &[Value]) -> Vec<u8> {
     lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect()
 }
@@ -386,8 +412,8 @@ async fn an_export_is_complete_by_the_scenes_own_count_and_verifies_without_a_se
     // The period: something about each machine, something that only mentions them, something about neither.
     let stop = scene.stop_use(COUNTY, &[&first], &[MINE]).record().subject();
     scene.receipt(MINE, stop).record();
-    scene.round(MINE, &[&first, &second]).record();
     second.noted("in the period");
+    scene.round(MINE, &[&first, &second]).record();
     other.noted("elsewhere");
     scene.machine("MG9").factory_exit();
     let third = in_use(&scene, "MG3", MINE);
@@ -459,6 +485,14 @@ async fn an_export_is_complete_by_the_scenes_own_count_and_verifies_without_a_se
         change(&mut changed);
         assert!(verify(&changed).is_err(), "change {number}");
     }
+    // A server that hides an entry of the period in what it says came before it.
+    let hidden = lines.iter().position(|line| line.to_string().contains("in the period")).unwrap();
+    let mut forged = lines.clone();
+    forged.remove(hidden);
+    forge(&mut forged, second.subject());
+    let error = verify(&forged).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("begins in the period"), "{cause}");
     // Nobody else's.
     let stranger = client_as(&scene, &ledger.url(), Some(scene.identity(ELSEWHERE))).await;
     assert!(stranger.export_audit(period).await.is_err());
