@@ -6,6 +6,7 @@ pub mod mark;
 pub mod order;
 pub mod publish;
 pub mod refusals;
+pub mod upload;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -175,6 +176,9 @@ pub enum Command {
     /// An organisation sees its own, a regulator those of its jurisdiction, the registrar all.
     #[command(verbatim_doc_comment)]
     Refusals(refusals::Refusals),
+    /// Checks files of the national upload and holds them against the ledger. 国家上传文件
+    #[command(subcommand)]
+    Upload(upload::Upload),
     /// Prints a token that proves for a few minutes who asks, for programs that speak gRPC by themselves. 令牌
     ///
     /// Examples:
@@ -529,6 +533,9 @@ pub enum Mine {
         /// Gas grade: low, high or outburst. 瓦斯等级
         #[arg(long)]
         gas_grade: Option<String>,
+        /// What it wins: coal or non_coal; a coal-mine code says coal by itself. 开采矿种
+        #[arg(long)]
+        sector: Option<String>,
         /// Area code, 6 digits. 行政区划代码
         #[arg(long)]
         area_code: Option<String>,

@@ -692,3 +692,56 @@ async fn an_answer_that_was_tampered_with_is_not_believed() {
     answer.verifications[0].lines[1].evidence[0].recorded_at_us += 1;
     assert!(verify(answer).is_err(), "evidence says another time than its entry");
 }
+
+#[test]
+fn a_file_of_the_national_upload_is_checked_and_held_against_the_ledger() {
+    let desk = Desk::new().delivered();
+    let upload = |name: &str, records: &[&str]| {
+        let header = "140431000001;沁源二矿;30;设备管理;2026-04-02 08:30:00";
+        let lines = [&[header], records].concat().iter().map(|line| format!("{line}~\n")).collect::<String>();
+        desk.file(name, &format!("{lines}||\n"))
+    };
+    let name = "140431000001_JBSJ_20260402083000.txt";
+    let right = "14043100000131000002;采煤机;MG900/2245;-9999;2026-03-01;;-9999;;沁源机械;0031;MEA130001;;-9999;;";
+
+    // What is wrong is told line by line, and the answer is no.
+    let bad = upload(name, &[right, "=1;采煤机"]);
+    let told = desk.run(&["upload", "check", &bad]).expect_code(1);
+    assert!(told.stdout.contains("line 3, column 1: has 2 fields; 15 are due"), "{}", told.stdout);
+    assert!(told.stdout.contains("refused: nothing of it was used"), "{}", told.stdout);
+    let named = desk.file("table.txt", "");
+    let told = desk.run(&["upload", "check", &named]).expect_code(2);
+    assert!(told.stderr.contains("--as jbsj, absj, jztt or jcjy"), "{}", told.stderr);
+
+    // The ledger has no device code for the machine, and knows nothing of the second one.
+    let stranger = "14043100000131000009;采煤机;MG900/2245;-9999;2026-03-01;;-9999;;沁源机械;0099;MEA130001;;-9999;;";
+    let file = upload(name, &[&right.replace("MEA130001", "MEA130002"), stranger]);
+    drop(desk.run(&["upload", "check", &file]).expect_code(0));
+    let compare = ["upload", "compare", &file, "--mine", &desk.mine];
+    let told = desk.run_as(&desk.operator, &[&compare[..], &["--output", "json"]].concat()).expect_code(1);
+    let told = parse(&told.stdout);
+    let differences = json!([
+        { "field": "device_code", "upload": "14043100000131000002", "ledger": "" },
+        { "field": "mark_no", "upload": "MEA130002", "ledger": "MEA130001" },
+    ]);
+    assert_eq!((&told["records"][0]["by"], &told["records"][0]["differences"]), (&json!("PLATE"), &differences));
+    assert_eq!(told["records"][1]["outcome"], "ONLY_IN_UPLOAD");
+    assert_eq!(told["onlyInLedger"], json!([]));
+
+    // A file without the machine says that it is missing; with its device code on record the two agree.
+    let empty = upload(name, &[stranger]);
+    let told = desk.run_as(&desk.operator, &["upload", "compare", &empty, "--mine", &desk.mine]).expect_code(1);
+    assert!(told.stdout.contains("is not uploaded"), "{}", told.stdout);
+    let template = desk.run(&["record", "template", "alias_set"]).expect_code(0);
+    let mut alias = parse(&template.stdout);
+    alias["subject"] = json!(PLATE);
+    alias["organisation"] = json!(desk.operator.id);
+    alias["role"] = json!("mine");
+    alias["occurredAt"] = json!("2026-03-10T08:00:00+08:00");
+    alias["body"] = json!({ "kind": "mt1201", "value": "14043100000131000002" });
+    let alias = desk.file("alias.json", &alias.to_string());
+    drop(desk.run_as(&desk.operator, &["record", "--file", &alias]).expect_code(0));
+    let file = upload(name, &[right]);
+    let told = desk.run_as(&desk.operator, &["upload", "compare", &file, "--mine", &desk.mine]).expect_code(0);
+    assert!(told.stdout.contains("1 of 1 record agree"), "{}", told.stdout);
+}

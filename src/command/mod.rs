@@ -21,6 +21,7 @@ mod serve;
 mod sign;
 mod text;
 mod token;
+mod upload;
 mod verify_mark;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Proof(args) => read::proof(args, output),
         Command::Log(args) => log::run(args, output),
         Command::Refusals(args) => refusals::run(&args, output),
+        Command::Upload(args) => upload::run(args, output),
         Command::Token(args) => token::run(&args, output),
     }
 }

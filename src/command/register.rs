@@ -82,7 +82,18 @@ pub fn organisation(args: Org, output: &Output) -> anyhow::Result<ExitCode> {
 /// Runs `tally mine …`.
 pub fn mine(args: Mine, output: &Output) -> anyhow::Result<ExitCode> {
     match args {
-        Mine::Register { name, scheme: by, number, operator, kind, gas_grade, area_code, connection, signing } => {
+        Mine::Register {
+            name,
+            scheme: by,
+            number,
+            operator,
+            kind,
+            gas_grade,
+            sector,
+            area_code,
+            connection,
+            signing,
+        } => {
             let (scheme, id_scheme) = scheme(by);
             let subject = SubjectId::mine(id_scheme, &number)?;
             let kind = choice(&kind, "MINE_KIND", v1::MineKind::from_str_name, "kind of mine")
@@ -91,6 +102,10 @@ pub fn mine(args: Mine, output: &Output) -> anyhow::Result<ExitCode> {
                 .map(|grade| choice(&grade, "GAS_GRADE", v1::GasGrade::from_str_name, "gas grade"))
                 .transpose()
                 .map_err(|error| error.help("grades are low, high, outburst"))?;
+            let sector = sector
+                .map(|sector| choice(&sector, "MINE_SECTOR", v1::MineSector::from_str_name, "sector"))
+                .transpose()
+                .map_err(|error| error.help("sectors are coal, non_coal"))?;
             let body = v1::MineRegistered {
                 name,
                 scheme: scheme as i32,
@@ -99,6 +114,7 @@ pub fn mine(args: Mine, output: &Output) -> anyhow::Result<ExitCode> {
                 kind: kind as i32,
                 gas_grade: gas_grade.unwrap_or_default() as i32,
                 area_code: area_code.unwrap_or_default(),
+                sector: sector.unwrap_or_default() as i32,
                 ..v1::MineRegistered::default()
             };
             block_on(record(subject, |_| Ok(Body::MineRegistered(body)), &connection, &signing, output))
@@ -339,6 +355,9 @@ pub async fn show_mine_at(client: &Client, id: SubjectId, at: v1::At, output: &O
     ];
     if mine.gas_grade != 0 {
         facts.push(("gas grade 瓦斯等级", short_name(gas, "GAS_GRADE")));
+    }
+    if mine.sector != 0 {
+        facts.push(("sector 开采矿种", short_name(mine.sector().as_str_name(), "MINE_SECTOR")));
     }
     if mine.state != 0 {
         facts.push(("state 生产状态", short_name(mine.state().as_str_name(), "MINE_STATE")));
