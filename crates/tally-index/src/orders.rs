@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use tally_core::{
     id::{SubjectId, SubjectKind},
-    rule::facts::goes_against,
+    rule::facts::{Before, goes_against},
     state::{Instant, Recorded, Step, equipment, in_order, order},
 };
 use tally_log::store::LogReader;
@@ -151,15 +151,15 @@ impl Index {
         let Some(row) = self.row(&subject)? else { return Ok(Vec::new()) };
         let events = self.events(log, &subject, instant.size, &row.findings)?;
         let named = machine.named.unwrap_or_default();
-        let mut before = Equipment { id: machine.machine.clone(), ..Equipment::default() };
+        let mut state = Equipment { id: machine.machine.clone(), ..Equipment::default() };
         let (mut under, mut found) = (false, Vec::new());
         for step in in_order(&subject, &events, instant) {
             let of_order = holds_after(&step, given);
             let own = step.recorded.candidate.statement().subject == subject;
             let kind = u32::try_from(given.kind).unwrap_or_default();
-            let against = under && own && goes_against(kind, given.until_us, &step, &before);
+            let against = under && own && goes_against(kind, given.until_us, &step, &Before::of(&state, &step));
             under = of_order.unwrap_or(under);
-            equipment::apply(&mut before, &step);
+            equipment::apply(&mut state, &step);
             let evidence = step.evidence();
             let later = evidence.position > named.position || evidence.occurred_at_us > named.occurred_at_us;
             // The order's own entries are in its state.

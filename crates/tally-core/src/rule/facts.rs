@@ -3,8 +3,8 @@
 
 use tally_proto::v1::{
     Attribute, CheckItem, CheckResult, Component, Conformity, DispatchReason, Equipment, Evidence, Fate, FaultSeverity,
-    FindingDecision, IdentityVerdict, InspectionKind, IrregularityKind, Measure, ReceivedInto, RectificationResult,
-    Role, ScrapVerdict, ServiceState, statement::Body as Message,
+    FindingDecision, IdentityVerdict, InspectionKind, IrregularityKind, Measure, MeterReading, ReceivedInto,
+    RectificationResult, Role, ScrapVerdict, ServiceState, statement::Body as Message,
 };
 
 use super::known_mark::normal;
@@ -378,6 +378,36 @@ pub enum Qualification {
     Missing,
 }
 
+/// A machine before an event: what the facts ask of it and no more, for it is made for every event.
+#[derive(Clone, Debug)]
+pub struct Before {
+    state: ServiceState,
+    state_since_us: i64,
+    holder: Vec<u8>,
+    user: Vec<u8>,
+    owner: Vec<u8>,
+    consignee: Vec<u8>,
+    /// Its meters, where the event is a reading.
+    meters: Vec<MeterReading>,
+}
+
+impl Before {
+    /// Of a state that an event has not changed yet.
+    #[must_use]
+    pub fn of(state: &Equipment, step: &Step<'_>) -> Self {
+        let reads = matches!(step.body.kind(), EventKind::UsageReported);
+        Self {
+            state: state.state(),
+            state_since_us: state.state_since_us,
+            holder: state.holder.clone(),
+            user: state.user.clone(),
+            owner: state.owner.clone(),
+            consignee: state.consignee.clone(),
+            meters: if reads { state.meters.clone() } else { Vec::new() },
+        }
+    }
+}
+
 /// What a fact needs to know beyond the machine's own events.
 pub trait Circumstances {
     /// Whether the machine's category needs an explosion-proof check.
@@ -404,7 +434,7 @@ impl Facts {
     pub fn apply(
         &mut self,
         step: &Step<'_>,
-        before: &Equipment,
+        before: &Before,
         after: &Equipment,
         around: &impl Circumstances,
     ) -> Vec<Breach> {
@@ -647,7 +677,7 @@ impl Facts {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are no arrival, acceptance or first use")]
-    fn arrival(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence, around: &impl Circumstances) {
+    fn arrival(&mut self, step: &Step<'_>, before: &Before, evidence: Evidence, around: &impl Circumstances) {
         match step.body.message() {
             Message::Received(body) => {
                 self.first_received.get_or_insert(evidence);
@@ -707,7 +737,7 @@ impl Facts {
             Message::Resumed(body) if is_pass(body.result()) => {
                 // 闲置超过6个月: to be looked at before it is used again.
                 let since_us = before.state_since_us;
-                let long = before.state() == ServiceState::Idle && evidence.occurred_at_us - since_us > SIX_MONTHS_US;
+                let long = before.state == ServiceState::Idle && evidence.occurred_at_us - since_us > SIX_MONTHS_US;
                 let looked =
                     self.works.iter().any(|work| work.done.is_some_and(|done| done.occurred_at_us >= since_us));
                 if long && !looked {
@@ -885,7 +915,7 @@ impl Facts {
     fn faults(
         &mut self,
         step: &Step<'_>,
-        before: &Equipment,
+        before: &Before,
         evidence: Evidence,
         around: &impl Circumstances,
         breaches: &mut Vec<Breach>,
@@ -955,7 +985,7 @@ impl Facts {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds neither scrap nor revive")]
-    fn scrapping(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence, breaches: &mut Vec<Breach>) {
+    fn scrapping(&mut self, step: &Step<'_>, before: &Before, evidence: Evidence, breaches: &mut Vec<Breach>) {
         match step.body.message() {
             Message::Scrapped(_) => self.scrapped = Some(evidence),
             Message::Dispatched(body) if self.scrapped.is_some() && body.reason() != DispatchReason::Scrap => {
@@ -972,7 +1002,7 @@ impl Facts {
             }
             _ => {}
         }
-        if before.state() == ServiceState::Superseded {
+        if before.state == ServiceState::Superseded {
             self.scrapped = None;
         }
     }
@@ -981,7 +1011,7 @@ impl Facts {
     fn custody(
         &mut self,
         step: &Step<'_>,
-        before: &Equipment,
+        before: &Before,
         evidence: Evidence,
         around: &impl Circumstances,
         breaches: &mut Vec<Breach>,
@@ -1103,7 +1133,7 @@ impl Facts {
         }
     }
 
-    fn orders_broken(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence) {
+    fn orders_broken(&mut self, step: &Step<'_>, before: &Before, evidence: Evidence) {
         for order in &mut self.orders {
             let breaks = goes_against(order.kind, order.until_us, step, before);
             if breaks {
@@ -1193,7 +1223,7 @@ impl Facts {
         }
     }
 
-    fn usage(&mut self, step: &Step<'_>, before: &Equipment, evidence: Evidence, breaches: &mut Vec<Breach>) {
+    fn usage(&mut self, step: &Step<'_>, before: &Before, evidence: Evidence, breaches: &mut Vec<Breach>) {
         let Message::UsageReported(body) = step.body.message() else { return };
         let Some(counter) = body.counter.as_ref().filter(|_| !body.meter_exchanged) else { return };
         let Some(last) = before.meters.iter().find(|meter| meter.meter_no == body.meter_no) else { return };
@@ -1230,7 +1260,7 @@ pub(crate) fn lifted(body: &tally_proto::v1::FindingDecided, evidence: Evidence)
 
 /// Whether an event on a machine's own chain goes against an order that the machine is under: `kind` and `until_us` as of
 /// [`OrderOn`], `before` is the machine's state before the event.
-pub fn goes_against(kind: u32, until_us: i64, step: &Step<'_>, before: &Equipment) -> bool {
+pub fn goes_against(kind: u32, until_us: i64, step: &Step<'_>, before: &Before) -> bool {
     match kind {
         1 => (until_us == 0 || step.micros() < until_us) && is_run(step, before),
         2 => is_handled(step) || is_run(step, before),
@@ -1295,7 +1325,7 @@ pub(crate) fn nano(measure: &Measure) -> Option<i128> {
     Some(i128::from(measure.digits) * 10_i128.pow(scale))
 }
 
-fn usage_grows(step: &Step<'_>, before: &Equipment) -> bool {
+fn usage_grows(step: &Step<'_>, before: &Before) -> bool {
     let Message::UsageReported(body) = step.body.message() else { return false };
     let last =
         before.meters.iter().find(|meter| meter.meter_no == body.meter_no).and_then(|meter| meter.counter.as_ref());
@@ -1344,7 +1374,7 @@ fn is_use(step: &Step<'_>) -> bool {
 }
 
 /// Whether the machine ran: use, but for a report of hours that did not grow.
-fn is_run(step: &Step<'_>, before: &Equipment) -> bool {
+fn is_run(step: &Step<'_>, before: &Before) -> bool {
     if step.body.kind() == EventKind::UsageReported { usage_grows(step, before) } else { is_use(step) }
 }
 

@@ -11,7 +11,7 @@ use tally_proto::v1::{Equipment, Evidence, Finding, FindingDecision, Mine, Sever
 use super::{
     Legal, by_code,
     conditions::{Answer, Ask, Coming, Held, World, mine_conditions, reach_at},
-    facts::{Breach, Circumstances, Facts, OrderOn, Qualification},
+    facts::{Before, Breach, Circumstances, Facts, OrderOn, Qualification},
     in_force::InForce,
     mine_facts::MineFacts,
     qualification::certificate_for,
@@ -212,7 +212,7 @@ impl Case {
         self.advance(world, at_us.saturating_sub(1), changes);
         let breaches = match &mut self.about {
             About::Machine(state, facts) => {
-                let before = before(state, step);
+                let before = Before::of(state, step);
                 let around = Around::new(world, &state.mine, at_us);
                 equipment::apply(state, step);
                 facts.apply(step, &before, state, &around)
@@ -474,20 +474,6 @@ impl Docket {
         let name = |finding: &Finding| (finding.rule.clone(), finding.key.clone(), finding.since_us);
         self.findings.sort_by_key(name);
         self.findings
-    }
-}
-
-/// What the facts ask of a machine's state before an event, and no more: it is made for every event.
-fn before(state: &Equipment, step: &Step<'_>) -> Equipment {
-    let meters = if matches!(step.body.kind(), EventKind::UsageReported) { state.meters.clone() } else { Vec::new() };
-    Equipment {
-        state: state.state,
-        holder: state.holder.clone(),
-        user: state.user.clone(),
-        owner: state.owner.clone(),
-        consignee: state.consignee.clone(),
-        meters,
-        ..Equipment::default()
     }
 }
 
