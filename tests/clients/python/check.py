@@ -356,7 +356,7 @@ def register(client, registrar):
     mine = form.mine("cn-coal-mine", "140921021337")
     body = pb.MineRegistered(
         name="Python 一号井", scheme=value.SCHEME_CN_COAL_MINE, number="140921021337", area_code="140921",
-        operator=company.id, kind=pb.MINE_KIND_UNDERGROUND, gas_grade=pb.GAS_GRADE_HIGH, state=pb.MINE_STATE_PRODUCING,
+        operator=company.id, kind=pb.MINE_KIND_UNDERGROUND, gas_grade=value.GAS_GRADE_HIGH, state=pb.MINE_STATE_PRODUCING,
     )  # fmt: skip
     client.record(registrar, mine, mine_registered=body)
     check("MineRegistered is recorded, its receipt verifies")
