@@ -199,7 +199,7 @@ pub(crate) fn all_finding_counts() -> Vec<u8> {
     vec![FINDING_COUNT]
 }
 
-/// When a subject is to be looked at again.
+/// When a subject is to be looked at again; nothing changes by itself sooner.
 pub(crate) fn queued(when_us: i64, subject: &SubjectId) -> Vec<u8> {
     [&[QUEUE], &ordered(when_us)[..], &subject.key()[..]].concat()
 }

@@ -28,7 +28,7 @@ pub(crate) struct Row {
     /// Keys of the findings that only time has changed since its last event.
     #[prost(bytes = "vec", repeated, tag = "7")]
     pub(crate) by_time: Vec<Vec<u8>>,
-    /// When to look again, as it stands in the queue: microseconds since 1970; 0 for not at all.
+    /// When to look again, as it stands in the queue, never too late: microseconds since 1970; 0 for not at all.
     #[prost(int64, tag = "8")]
     pub(crate) queued_us: i64,
 }
