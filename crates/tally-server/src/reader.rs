@@ -262,9 +262,7 @@ pub struct PageToken {
 impl PageToken {
     /// The text of a token for a query, which is named by its encoded request without token and size of page.
     pub fn encode(&self, query: &[u8]) -> String {
-        let bound = sha256(&[query]);
-        let bytes = [&self.size.to_be_bytes()[..], &self.after[..], bound.get(..8).unwrap_or_default()].concat();
-        hex::encode(bytes)
+        bind(&[&self.size.to_be_bytes(), &self.after], query)
     }
 
     /// The token of a request; `None` for the first page.
@@ -272,20 +270,41 @@ impl PageToken {
     /// # Errors
     /// [`CallError::BadRequest`] for a token of another query.
     pub fn parse(token: &str, query: &[u8]) -> Result<Option<Self>, CallError> {
-        if token.is_empty() {
-            return Ok(None);
-        }
-        let refuse = || CallError::BadRequest {
-            field: "page_token",
-            what: "is no token of this query; repeat the request of the first page with it".to_owned(),
-        };
-        let bytes = hex::decode(token).map_err(|_| refuse())?;
-        let (size, rest) = bytes.split_first_chunk::<8>().ok_or_else(refuse)?;
-        let (after, bound) = rest.split_first_chunk::<16>().ok_or_else(refuse)?;
-        if sha256(&[query]).get(..8) != Some(bound) {
-            return Err(refuse());
-        }
-        Ok(Some(Self { size: u64::from_be_bytes(*size), after: *after }))
+        let Some(bytes) = unbind(token, query)? else { return Ok(None) };
+        let (size, after) = bytes.split_first_chunk::<8>().ok_or_else(no_such_token)?;
+        let after = <[u8; 16]>::try_from(after).map_err(|_| no_such_token())?;
+        Ok(Some(Self { size: u64::from_be_bytes(*size), after }))
+    }
+}
+
+/// Bytes of a hash that bind a token to its query.
+const BOUND_BYTES: usize = 8;
+
+/// The text of a page token that is good for one query only: what it holds, and a hash of the query.
+pub fn bind(parts: &[&[u8]], query: &[u8]) -> String {
+    let bound = sha256(&[query]);
+    hex::encode([&parts.concat(), bound.get(..BOUND_BYTES).unwrap_or_default()].concat())
+}
+
+/// What a token of [`bind`] holds; `None` where there is none, as for a first page.
+///
+/// # Errors
+/// [`CallError::BadRequest`] for what is no token, or is one of another query.
+pub fn unbind(token: &str, query: &[u8]) -> Result<Option<Vec<u8>>, CallError> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let mut bytes = hex::decode(token).map_err(|_| no_such_token())?;
+    let held = bytes.len().checked_sub(BOUND_BYTES).ok_or_else(no_such_token)?;
+    let bound = bytes.split_off(held);
+    if sha256(&[query]).get(..BOUND_BYTES) == Some(bound.as_slice()) { Ok(Some(bytes)) } else { Err(no_such_token()) }
+}
+
+/// The refusal of a page token.
+pub fn no_such_token() -> CallError {
+    CallError::BadRequest {
+        field: "page_token",
+        what: "is no token of this query; repeat the request of the first page with it".to_owned(),
     }
 }
 

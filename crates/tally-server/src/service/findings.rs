@@ -2,7 +2,6 @@
 
 use prost::Message;
 use tally_core::{
-    hash::sha256,
     id::{SubjectId, SubjectKind},
     rule::{Action, Legal, RULES, facts::DAY_US},
     state::Instant,
@@ -20,7 +19,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     access::{Access, Ledger},
     published::Snapshot,
-    reader::{Reader, page_size, subject_of},
+    reader::{Reader, bind, no_such_token, page_size, subject_of, unbind},
     status::CallError,
 };
 
@@ -54,26 +53,13 @@ struct ListToken {
 
 impl ListToken {
     fn encode(&self, query: &[u8]) -> String {
-        let bound = sha256(&[query]);
-        let bound = bound.get(..8).unwrap_or_default();
-        hex::encode([&self.size.to_be_bytes()[..], &self.as_of_us.to_be_bytes()[..], bound, &self.after].concat())
+        bind(&[&self.size.to_be_bytes(), &self.as_of_us.to_be_bytes(), &self.after], query)
     }
 
     fn parse(token: &str, query: &[u8]) -> Result<Option<Self>, CallError> {
-        if token.is_empty() {
-            return Ok(None);
-        }
-        let refuse = || CallError::BadRequest {
-            field: "page_token",
-            what: "is no token of this query; repeat the request of the first page with it".to_owned(),
-        };
-        let bytes = hex::decode(token).map_err(|_| refuse())?;
-        let (size, rest) = bytes.split_first_chunk::<8>().ok_or_else(refuse)?;
-        let (as_of, rest) = rest.split_first_chunk::<8>().ok_or_else(refuse)?;
-        let (bound, after) = rest.split_first_chunk::<8>().ok_or_else(refuse)?;
-        if sha256(&[query]).get(..8) != Some(bound) {
-            return Err(refuse());
-        }
+        let Some(bytes) = unbind(token, query)? else { return Ok(None) };
+        let (size, rest) = bytes.split_first_chunk::<8>().ok_or_else(no_such_token)?;
+        let (as_of, after) = rest.split_first_chunk::<8>().ok_or_else(no_such_token)?;
         let (size, as_of_us) = (u64::from_be_bytes(*size), i64::from_be_bytes(*as_of));
         Ok(Some(Self { size, as_of_us, after: after.to_vec() }))
     }
@@ -305,10 +291,7 @@ impl FindingService for FindingReads {
         .concat();
         let token = ListToken::parse(&page_token, &query)?;
         let after = match &token {
-            Some(token) => Some(v1::DueItem::decode(token.after.as_slice()).map_err(|_| CallError::BadRequest {
-                field: "page_token",
-                what: "is no token of this query".to_owned(),
-            })?),
+            Some(token) => Some(v1::DueItem::decode(token.after.as_slice()).map_err(|_| no_such_token())?),
             None => None,
         };
         let answered = self.reader.ask(move |reader, snapshot| {
