@@ -5,7 +5,7 @@ use tally_proto::v1::{
     statement::Body as Message,
 };
 
-use super::{Instant, Recorded, Step, in_order};
+use super::{Instant, Recorded, Step, fold_own};
 use crate::{
     event,
     id::SubjectId,
@@ -15,15 +15,7 @@ use crate::{
 
 /// The state of a mark at `instant`; `None` where it was not issued then.
 pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Mark> {
-    let mut state = Mark::default();
-    let mut open = false;
-    for step in in_order(subject, events, instant) {
-        if step.recorded.candidate.statement().subject == *subject {
-            open = true;
-            apply(&mut state, &step);
-        }
-    }
-    open.then_some(state)
+    fold_own(subject, events, instant, Mark::default(), apply)
 }
 
 /// Moves a state on by one event of its own chain that is not earlier than those before it.

@@ -3,22 +3,15 @@
 use tally_proto::v1::{Day, Mine, MineProfile, MineSector, PlaceNode, Scheme, statement::Body as Message};
 
 use super::{
-    Instant, Recorded, Step, in_order,
+    Instant, Recorded, Step, fold_own,
     organisation::{end_engagement, engagement},
 };
 use crate::id::SubjectId;
 
 /// The state of a mine at `instant`; `None` where it was not registered then.
 pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Mine> {
-    let mut state = Mine { id: subject.id().to_vec(), ..Mine::default() };
-    let mut open = false;
-    for step in in_order(subject, events, instant) {
-        if step.recorded.candidate.statement().subject == *subject {
-            open = true;
-            apply(&mut state, &step);
-        }
-    }
-    open.then_some(state)
+    let state = Mine { id: subject.id().to_vec(), ..Mine::default() };
+    fold_own(subject, events, instant, state, apply)
 }
 
 /// Moves a state on by one event of its own chain that is not earlier than those before it.

@@ -50,6 +50,24 @@ impl Instant {
     pub const ALL: Self = Self { as_of: Timestamp::from_micros(i64::MAX), size: u64::MAX };
 }
 
+/// Folds what stands on a subject's own chain into a state; `None` where the chain was not open at `instant`.
+fn fold_own<S>(
+    subject: &SubjectId,
+    events: &[Recorded],
+    instant: Instant,
+    mut state: S,
+    apply: impl Fn(&mut S, &Step<'_>),
+) -> Option<S> {
+    let mut open = false;
+    for step in in_order(subject, events, instant) {
+        if step.recorded.candidate.statement().subject == *subject {
+            open = true;
+            apply(&mut state, &step);
+        }
+    }
+    open.then_some(state)
+}
+
 /// One event in the order of a fold, with the body that counts.
 #[derive(Clone, Debug)]
 pub struct Step<'a> {

@@ -4,20 +4,13 @@ use tally_proto::v1::{
     Engaged, Engagement, EventRef, Key, KeyKind, Organisation, RoleGrant, statement::Body as Message,
 };
 
-use super::{Instant, Recorded, Step, in_order};
+use super::{Instant, Recorded, Step, fold_own};
 use crate::{hash::sha256, id::SubjectId};
 
 /// The state of an organisation at `instant`; `None` where it was not registered then.
 pub fn fold(subject: &SubjectId, events: &[Recorded], instant: Instant) -> Option<Organisation> {
-    let mut state = Organisation { id: subject.id().to_vec(), ..Organisation::default() };
-    let mut open = false;
-    for step in in_order(subject, events, instant) {
-        if step.recorded.candidate.statement().subject == *subject {
-            open = true;
-            apply(&mut state, &step);
-        }
-    }
-    open.then_some(state)
+    let state = Organisation { id: subject.id().to_vec(), ..Organisation::default() };
+    fold_own(subject, events, instant, state, apply)
 }
 
 /// Moves a state on by one event of its own chain that is not earlier than those before it.
