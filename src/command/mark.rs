@@ -1,6 +1,6 @@
 //! `tally mark`: a mark with its proved history, and what a mark authority states about it.
 
-use std::{fs, io::Read as _, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use serde_json::{Map, Value, json};
 use tally_client::{Client, client::MarkAnswer, json};
@@ -12,6 +12,7 @@ use tally_proto::v1::{self, Evidence, MarkState};
 
 use super::{
     connection::{block_on, connect, identity},
+    input,
     lookup::{Names, absent, basis_text, is_not_found},
     record::record_one,
     text::{at, count, day_text, short_name, standing, usage},
@@ -127,14 +128,7 @@ fn mark_text(number: &str) -> String {
 
 /// A certificate from its file: the certificate itself, or an event or body that holds one.
 fn certificate(path: &Path) -> anyhow::Result<Value> {
-    let failed = |error: std::io::Error| usage(format!("{}: {error}", path.display()));
-    let mut text = String::new();
-    let input: Box<dyn std::io::Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(fs::File::open(path).map_err(failed)?)
-    };
-    input.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    let text = input::text(path, FILE_BYTES_MAX)?;
     let json: Value = serde_json::from_str(&text).map_err(|error| usage(format!("{}: {error}", path.display())))?;
     let held = json.pointer("/body/certificate").or_else(|| json.get("certificate"));
     Ok(held.cloned().unwrap_or(json))

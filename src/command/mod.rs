@@ -6,6 +6,7 @@ mod connection;
 mod demo;
 mod finding;
 mod init;
+mod input;
 mod key;
 mod log;
 mod lookup;

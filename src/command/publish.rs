@@ -1,8 +1,7 @@
 //! `tally publish`: from a table to a publication on record, and back.
 
 use std::{
-    fs,
-    io::{Cursor, IsTerminal as _, Read as _},
+    io::{Cursor, IsTerminal as _},
     path::Path,
     process::ExitCode,
 };
@@ -23,6 +22,7 @@ use tally_proto::v1::{self, Publication, PublicationLayer, statement::Body};
 
 use super::{
     connection::{block_on, connect, signing_identity},
+    input,
     lookup::absent,
     sign::Signer,
     text::{count, day, day_text, kind_name, subject, usage},
@@ -161,15 +161,7 @@ const fn encoding_of(encoding: publish::Encoding) -> Encoding {
 
 /// The bytes of a table; from stdin where the path is `-`.
 fn bytes_of(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let failed = |error: std::io::Error| usage(format!("{}: {error}", path.display()));
-    let input: Box<dyn std::io::Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(fs::File::open(path).map_err(failed)?)
-    };
-    let mut bytes = Vec::new();
-    input.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    input::bytes(path, FILE_BYTES_MAX + 1)
 }
 
 fn recognise(path: &Path, bytes: &[u8], encoding: publish::Encoding) -> Result<TableKind, CommandError> {

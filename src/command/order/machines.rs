@@ -1,6 +1,6 @@
 //! Which machines an order is about: named, from a list, or found by a query; and how they fit into its events.
 
-use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use tally_client::Client;
 use tally_core::{
@@ -13,7 +13,7 @@ use tally_core::{
 use tally_proto::v1::{self, FindingFilter};
 
 use super::{
-    super::{lookup, text::usage},
+    super::{input, lookup, text::usage},
     mine_flag, mine_of,
 };
 use crate::{
@@ -66,14 +66,7 @@ pub(super) async fn chosen(client: &Client, args: &Machines) -> anyhow::Result<C
 pub(super) fn listed(named: &[String], list: Option<&Path>) -> Result<Vec<String>, CommandError> {
     let mut texts = named.to_vec();
     if let Some(path) = list {
-        let failed = |error: std::io::Error| usage(format!("{}: {error}", path.display()));
-        let input: Box<dyn std::io::Read> = if path == Path::new("-") {
-            Box::new(std::io::stdin().lock())
-        } else {
-            Box::new(fs::File::open(path).map_err(failed)?)
-        };
-        let mut text = String::new();
-        input.take(LIST_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+        let text = input::text(path, LIST_BYTES_MAX)?;
         let lines = text.trim_start_matches('\u{FEFF}').lines().map(str::trim);
         texts.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
     }

@@ -1,11 +1,12 @@
 //! Events from a file.
 
-use std::{fs, io::Read as _, path::Path};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use tally_core::key::KeyId;
 
 use super::super::{
+    input,
     sign::signed_from_json,
     text::{instant, usage},
 };
@@ -30,17 +31,7 @@ const MEMBERS: &[&str] = &[
 
 /// Reads an event, or a list of events that make an atomic set; from stdin where the path is `-`.
 pub(super) fn read(path: &Path) -> Result<Content, CommandError> {
-    let failed = |error: std::io::Error| usage(format!("{}: {error}", path.display()));
-    let mut text = String::new();
-    let input: Box<dyn std::io::Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(fs::File::open(path).map_err(failed)?)
-    };
-    input.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(usage(format!("{} has over {FILE_BYTES_MAX} bytes", path.display())));
-    }
+    let text = input::text(path, FILE_BYTES_MAX)?;
     let json: Value = serde_json::from_str(&text).map_err(|error| {
         usage(format!("{}: {error}", path.display()))
             .help("an event is a JSON object, as `tally record template KIND` prints it")
